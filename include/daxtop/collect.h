@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Collectors turn what the kernel holds into facts. */
+#ifndef DAXTOP_COLLECT_H
+#define DAXTOP_COLLECT_H
+
+#include <stddef.h>
+
+#include <daxtop/fact.h>
+
+/* Exit statuses of contract.md that a collector can ask for. */
+enum {
+	STATUS_OK = 0,
+	STATUS_ERROR = 1,	/* usage or runtime error */
+	STATUS_NOTSUPP = 2,	/* this kernel or build lacks what is needed */
+	STATUS_NOPERM = 3,	/* a privilege is missing */
+};
+
+/* Why something was refused: what the user reads on stderr. Filled once, printed once, at the top. */
+struct refusal {
+	int status;		/* exit status; STATUS_OK: nothing was refused */
+	char cause[320];	/* "missing CAP_BPF and CAP_PERFMON" */
+	char consequence[320];	/* "kernel memory cannot be read" */
+	char command[320];	/* one command that helps; empty when none does */
+};
+
+/* Fills r, printf style for the cause; returns -1 so that a caller can return it. */
+__attribute__((format(printf, 5, 6)))
+int refuse(struct refusal *r, int status, const char *consequence, const char *command,
+	   const char *cause_fmt, ...);
+
+/* What the user asked about: the union of its members, or every DAX mount when there is none. */
+struct scope_member {
+	char *path;		/* as given */
+	u32 dev_major, dev_minor;	/* of the filesystem */
+	u64 ino;		/* 0: the whole filesystem */
+};
+
+struct scope {
+	struct scope_member *m;
+	size_t n;
+};
+
+/*
+ * Resolves PATH arguments: a file, a mount point or a block device. Never blocks for longer than
+ * two seconds on a path. 0, or -1 with *why filled (path gone, not on DAX, does not answer).
+ */
+int scope_resolve(struct scope *s, char *const *paths, size_t n, struct refusal *why);
+void scope_free(struct scope *s);
+bool scope_matches(const struct scope *s, u32 dev_major, u32 dev_minor, u64 ino);
+
+/*
+ * Checks what the machine allows before anything is loaded: kernel BTF, capabilities, lockdown,
+ * kptr_restrict. Emits one fact_probe each. 0, or -1 with *why filled when a snapshot cannot work;
+ * in that case the probes have been emitted all the same.
+ */
+int preflight(fact_sink_fn sink, void *arg, struct refusal *why);
+
+struct snapshot_opts {
+	const struct scope *scope;	/* waits on other files are left out */
+	bool user_stacks;		/* symbolise user stacks of waiters and holders */
+	const char *image_write;	/* also save the kernel memory that was read; NULL no */
+	const char *image_read;		/* look at a saved image, not at this machine; NULL no */
+	bool walk_all;			/* run every walker though nobody waits: to measure them */
+};
+
+/*
+ * Looks at the machine once and emits the facts of every wait on a DAX page. Loads two BPF objects
+ * for the time of the call and leaves nothing behind. 0, or -1 with *why filled.
+ */
+int snapshot(const struct snapshot_opts *opts, fact_sink_fn sink, void *arg, struct refusal *why);
+
+/* Where libbpf and the collector report details; level 0 errors, 1 -v, 2 -vv. */
+void collect_set_verbosity(int level);
+
+#endif

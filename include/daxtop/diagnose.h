@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Findings: what the wait-for graph means and what safely ends it. Pure functions of the graph. */
+#ifndef DAXTOP_DIAGNOSE_H
+#define DAXTOP_DIAGNOSE_H
+
+#include <daxtop/model.h>
+
+enum finding_code {
+	FINDING_BLOCKED = 0,
+	FINDING_LOST_WAKEUP,
+	FINDING_SELF_DEADLOCK,
+	FINDING_MAX,
+};
+
+struct advice {
+	char *action;		/* a command for a person to run, or a sentence; JSON "do" */
+	bool command;		/* action is a shell command: show it unbroken */
+	char *effect;		/* what it does and what it loses */
+	const char *proven_by;	/* scenario that followed it and saw it work; NULL none */
+};
+
+struct sentences {
+	char **s;
+	u32 n;
+};
+
+struct finding {
+	enum finding_code code;
+	const struct wfg_wait *wait;	/* the wait it explains */
+	char *text;		/* the verdict: one sentence; like all text here, unsanitised */
+	struct sentences cause;	/* what keeps the page busy, strongest evidence first */
+	struct sentences impact;	/* who suffers, and who will not notice */
+	struct advice *advice;	/* safest first */
+	u32 nr_advice;
+	struct sentences notes;	/* what does not help, and why */
+};
+
+struct findings {
+	struct finding *f;	/* worst first, then oldest */
+	size_t n;
+};
+
+/* Fills *ret with one finding per wait of a linked graph. 0 or -ENOMEM. */
+int diagnose(const struct wfg *g, struct findings *ret);
+void findings_free(struct findings *f);
+
+const char *finding_code_name(enum finding_code code);	/* "BLOCKED" */
+
+/*
+ * Exit status under -e (contract.md): 0 nothing; 10 waits and every reference exact; 11 waits and
+ * some reference only likely or unattributed; 12 deadlock or lost wake-up; 13 nothing found, but
+ * records were lost.
+ */
+int findings_exit_status(const struct wfg *g, const struct findings *f);
+
+#endif

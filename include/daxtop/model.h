@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The wait-for graph: waits, the pages they need, the holds on those pages and the tasks that can
+ * release them. Pure: facts in, graph out; no I/O, no libbpf, no clock of its own.
+ */
+#ifndef DAXTOP_MODEL_H
+#define DAXTOP_MODEL_H
+
+#include <stddef.h>
+
+#include <daxtop/fact.h>
+
+#define WFG_PAGE_SIZE	4096	/* bytes of a page of order 0: x86 */
+
+struct wfg;
+
+struct wfg_task {
+	struct fact_task t;		/* strings and stacks owned by the graph */
+};
+
+struct wfg_file {
+	struct fact_file f;
+};
+
+struct wfg_releaser {
+	const struct wfg_task *task;
+	s32 fd;
+	bool reads;
+};
+
+struct wfg_hold {
+	/*
+	 * h.releasers is NULL here: see releasers. h.nr_releasers is how many were reported, so
+	 * when it is the larger, some task that could release the hold is not known.
+	 */
+	struct fact_hold h;
+	enum fact_seen seen;
+	const struct wfg_releaser *releasers;	/* by pid; unknown tasks are left out */
+	u32 nr_releasers;
+};
+
+struct wfg_page {
+	struct fact_page p;
+	const struct wfg_file *file;	/* NULL unknown */
+	const struct wfg_hold *const *holds;	/* strongest confidence first */
+	u32 nr_holds;
+	s64 busy;	/* references above idle, a FOLL_PIN counted once; 0 = idle */
+	s64 pins;	/* of which FOLL_PINs */
+	s64 mapped;	/* of which page table entries */
+	s64 unattributed;	/* busy references that no exact or likely hold explains, >= 0 */
+};
+
+struct wfg_queued {
+	const struct wfg_task *task;
+	const char *lock;
+};
+
+struct wfg_wait {
+	struct fact_wait w;
+	enum fact_seen seen;
+	const struct wfg_task *task;	/* never NULL */
+	const struct wfg_file *file;	/* of the wait, else of its page; NULL unknown */
+	const struct wfg_page *page;	/* NULL unknown */
+	const struct wfg_queued *queued;	/* longest asleep first */
+	u32 nr_queued;
+};
+
+/* A new empty graph, NULL without memory. */
+struct wfg *wfg_new(void);
+void wfg_free(struct wfg *g);
+
+/*
+ * Copies a fact into the graph: one with the id of an earlier one replaces it; a hold's id is its
+ * page, mechanism and object, and without an object it always counts as another one. Losses at
+ * one place add up. 0, -ENOMEM, -EINVAL for an unknown type. A fact_sink_fn.
+ */
+int wfg_add(void *graph, const struct fact *fact);
+
+/*
+ * Resolves references between facts and accounts for page references; call once, after the last
+ * wfg_add(). Facts that refer to what never came are dropped and counted as lost. 0 or -ENOMEM.
+ */
+int wfg_link(struct wfg *g);
+
+/* Valid after wfg_link(). Waits: oldest first, unknown age last. */
+size_t wfg_nr_waits(const struct wfg *g);
+const struct wfg_wait *wfg_wait(const struct wfg *g, size_t i);
+size_t wfg_nr_pages(const struct wfg *g);
+const struct wfg_page *wfg_page(const struct wfg *g, size_t i);
+/* Byte offset of the page in its file; FACT_UNKNOWN when its index is. */
+u64 wfg_page_offset(const struct wfg_page *page);
+size_t wfg_nr_probes(const struct wfg *g);
+const struct fact_probe *wfg_probe(const struct wfg *g, size_t i);
+const struct fact_session *wfg_session(const struct wfg *g);	/* zeroed when none came */
+u64 wfg_losses(const struct wfg *g, enum fact_loss_kind kind);	/* sum of counts */
+size_t wfg_nr_losses(const struct wfg *g);
+const struct fact_loss *wfg_loss(const struct wfg *g, size_t i);
+
+/* A stable document-wide name of the wait, "w1", "w2", ... in the order of wfg_wait(). */
+const char *wfg_wait_id(const struct wfg *g, const struct wfg_wait *wait);
+
+#endif

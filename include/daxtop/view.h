@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Views render findings. A view never computes a verdict. */
+#ifndef DAXTOP_VIEW_H
+#define DAXTOP_VIEW_H
+
+#include <stdio.h>
+
+#include <daxtop/diagnose.h>
+
+enum view_stacks {
+	STACKS_NONE = 0,
+	STACKS_KERNEL = 1,
+	STACKS_USER = 2,
+	STACKS_BOTH = 3,
+};
+
+struct view_opts {
+	enum view_stacks stacks;
+	bool quiet;		/* verdict sentences only */
+	u32 verbose;
+	const char *scope;	/* what was asked, for the sentence when nothing waits; NULL all */
+};
+
+struct refusal;
+
+/* The report for a terminal or a ticket. 0, or -errno of the stream. */
+int view_report(FILE *out, const struct wfg *g, const struct findings *f,
+		const struct view_opts *opts);
+
+/* One JSON document as contract.md "daxtrace/1". 0, -ENOMEM, or -errno of the stream. */
+int view_json(FILE *out, const struct wfg *g, const struct findings *f,
+	      const struct view_opts *opts);
+
+/*
+ * What works on this machine, for --check: the kernel, one line for each probe of the graph, and
+ * whether a snapshot works or why not (why->status; why may be NULL). 0, or -errno of the stream.
+ */
+int view_check(FILE *out, const struct wfg *g, const struct refusal *why);
+
+#endif
