@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Every difference between kernels that the BPF programs see, one accessor each. Decided by the
+ * type or field that is there, never by a version: distributions backport.
+ */
+#ifndef DAXTOP_COMPAT_BPF_H
+#define DAXTOP_COMPAT_BPF_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
+
+/* 2f064a59a11f ("sched: Change task_struct::state", v5.14) renamed state to __state. */
+static __always_inline u32 task_state(struct task_struct *task)
+{
+	struct task_struct___pre514 *old = (void *)task;
+
+	if (bpf_core_field_exists(task->__state))
+		return BPF_CORE_READ(task, __state);
+	return BPF_CORE_READ(old, state);
+}
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The kernel types that the BPF programs touch, and of each only the members they read. Kept by
+ * hand: CO-RE relocates by name, so order, padding and missing members do not matter, and nothing
+ * depends on the kernel of the build machine. Members that only user space reads are not here: it
+ * looks their offsets up in BTF (src/collect/kfield.c).
+ */
+#ifndef DAXTOP_VMLINUX_H
+#define DAXTOP_VMLINUX_H
+
+typedef unsigned char __u8;
+typedef unsigned short __u16;
+typedef unsigned int __u32;
+typedef unsigned long long __u64;
+typedef signed int __s32;
+typedef signed long long __s64;
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
+typedef __s32 s32;
+typedef __s64 s64;
+typedef __u16 __be16;
+typedef __u32 __be32;
+typedef __u32 __wsum;
+typedef _Bool bool;
+
+enum bpf_map_type {
+	BPF_MAP_TYPE_ARRAY = 2,
+};
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+	__u64 session_id;
+	__u64 seq_num;
+};
+
+struct task_struct;
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+
+struct bpf_map;
+
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	void *key;
+	void *value;
+};
+
+typedef int pid_t;
+
+struct mm_struct;
+struct files_struct;
+struct signal_struct;
+struct sighand_struct;
+
+typedef struct {
+	__u32 val;
+} kuid_t;
+
+struct cred {
+	kuid_t uid;
+};
+
+struct sched_info {
+	unsigned long long last_arrival;
+};
+
+struct task_struct {
+	void *stack;
+	unsigned int flags;
+	struct mm_struct *mm;
+	int exit_state;
+	pid_t pid;
+	pid_t tgid;
+	const struct cred *real_cred;
+	char comm[16];
+	struct files_struct *files;
+	struct signal_struct *signal;
+	struct sighand_struct *sighand;
+	struct task_struct *group_leader;
+	u64 start_time;
+	struct sched_info sched_info;
+	unsigned int __state;
+};
+
+/* Up to 5.13; renamed and narrowed by 2f064a59a11f ("sched: Change task_struct::state", v5.14). */
+struct task_struct___pre514 {
+	volatile long state;
+};
+
+#pragma clang attribute pop
+
+#endif
