@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The path of a task's cgroup in the default hierarchy, as /proc/PID/cgroup shows it. */
+#include <limits.h>
+#include <string.h>
+
+#include "collect/snap.h"
+
+enum { CGROUP_DEPTH_MAX = 64, CGROUP_NAME_MAX = 256 };
+
+/* kernfs_node of the task's cgroup; 0 unknown. */
+static u64 task_kernfs_node(struct snap *s, u64 task)
+{
+	u64 css_set, cgroup, kn;
+
+	if (kmem_get(s->k, task, KF_TASK_CGROUPS, &css_set) ||
+	    kmem_get(s->k, css_set, KF_CSS_SET_DFL_CGRP, &cgroup) ||
+	    kmem_get(s->k, cgroup, KF_CGROUP_KN, &kn))
+		return 0;
+	return kn;
+}
+
+const char *cgroup_path(struct snap *s, u64 task)
+{
+	char path[PATH_MAX], name[CGROUP_NAME_MAX];
+	size_t at = sizeof(path) - 1;
+	u64 kn = task_kernfs_node(s, task);
+
+	path[at] = '\0';
+	for (int depth = 0; kn && depth < CGROUP_DEPTH_MAX; depth++) {
+		struct kget g[] = { { kn, KF_KN_PARENT, 0, 0 }, { kn, KF_KN_NAME, 0, 0 } };
+		size_t len;
+
+		if (kmem_getv(s->k, g, 2) || g[0].err || g[1].err)
+			return NULL;
+		if (!g[0].val)
+			return path[at] ? snap_text(s, "%s", path + at) : "/";
+		if (kmem_read_string(s->k, g[1].val, name, sizeof(name)))
+			return NULL;
+		len = strlen(name);
+		if (at < len + 1)
+			return NULL;
+		at -= len;
+		memcpy(path + at, name, len);
+		path[--at] = '/';
+		kn = g[0].val;
+	}
+	return NULL;
+}

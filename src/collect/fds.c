@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Every open file of every task. Descriptor tables are read whole, a files_struct once however
+ * many threads share it, and of each file only its inode: with 180,000 descriptors the rest must
+ * wait until something about the inode matters.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collect/snap.h"
+#include "util/array.h"
+
+#define FPUT_WORKS_MAX	1024
+
+enum {
+	FDS_PER_TABLE_MAX = 1 << 20,	/* sysctl fs.nr_open */
+	FDS_MAX = 8 << 20,
+	CHUNK = 512,
+	STACK_WORDS_MAX = 4096,
+};
+
+static int add_fd(struct snap *s, struct kfd fd)
+{
+	int err;
+
+	if (s->fds.n >= FDS_MAX) {
+		snap_lost(s, LOSS_LOST, "descriptors", 1);
+		return -E2BIG;
+	}
+	err = array_grow(&s->fds.v, s->fds.n, sizeof(fd));
+	if (!err)
+		s->fds.v[s->fds.n++] = fd;
+	return err;
+}
+
+static int read_slots(struct snap *s, u64 files, u64 task, u64 array, u64 nr)
+{
+	u64 slots[CHUNK];
+
+	for (u64 at = 0; at < nr; at += CHUNK) {
+		u64 n = nr - at < CHUNK ? nr - at : CHUNK;
+
+		if (kmem_read(s->k, array + at * 8, slots, n * 8))
+			return 0;	/* the table was replaced: its task is not stuck */
+		for (u64 i = 0; i < n; i++) {
+			/* low bits: reserved for flags of resizable tables */
+			struct kfd fd = { files, task, slots[i] & ~7ULL, at + i };
+			int err = kmem_is_kernel_ptr(fd.file) ? add_fd(s, fd) : 0;
+
+			if (err)
+				return err == -E2BIG ? 0 : err;
+		}
+	}
+	return 0;
+}
+
+static int read_table(struct snap *s, u64 files, u64 task)
+{
+	u64 fdt, max, array;
+
+	if (kmem_get(s->k, files, KF_FILES_FDT, &fdt) ||
+	    kmem_get(s->k, fdt, KF_FDT_MAX_FDS, &max) || kmem_get(s->k, fdt, KF_FDT_FD, &array))
+		return 0;
+	if (max > FDS_PER_TABLE_MAX) {
+		snap_lost(s, LOSS_LOST, "descriptors", max - FDS_PER_TABLE_MAX);
+		max = FDS_PER_TABLE_MAX;
+	}
+	return read_slots(s, files, task, array, max);
+}
+
+static int compare_files(const void *a, const void *b)
+{
+	const struct ktask *x = *(const struct ktask *const *)a;
+	const struct ktask *y = *(const struct ktask *const *)b;
+
+	if (x->r.files != y->r.files)
+		return x->r.files < y->r.files ? -1 : 1;
+	/* the leader stands for the table when it shares it */
+	return (y->r.tid == y->r.tgid) - (x->r.tid == x->r.tgid);
+}
+
+static int read_tables(struct snap *s)
+{
+	const struct ktask **order = calloc(s->tasks.n + 1, sizeof(*order));
+	u64 last = 0;
+	int err = 0;
+
+	if (!order)
+		return -ENOMEM;
+	for (u32 i = 0; i < s->tasks.n; i++)
+		order[i] = &s->tasks.v[i];
+	qsort(order, s->tasks.n, sizeof(*order), compare_files);
+	for (u32 i = 0; i < s->tasks.n && !err; i++) {
+		if (order[i]->r.files && order[i]->r.files != last)
+			err = read_table(s, order[i]->r.files, order[i]->r.task);
+		last = order[i]->r.files;
+	}
+	free(order);
+	return err;
+}
+
+/*
+ * A task on its way out of close() or exit() runs its pending fputs last in, first out. While it
+ * waits in one of them, the files behind it are in no descriptor table any more, and only this
+ * task can release them. The next work is in a register that task_work_run() saved on the stack.
+ */
+static int add_pending_fputs(struct snap *s, const struct ktask *t)
+{
+	static u64 words[STACK_WORDS_MAX];
+	u64 start, fput = s->k->sym[KSYM_FPUT];
+	u32 n = task_stack_words(s, t, words, STACK_WORDS_MAX, &start);
+	u32 budget = FPUT_WORKS_MAX;
+	int err = 0;
+
+	for (u32 i = 0; i < n && !err; i++) {
+		u64 work = words[i], func;
+
+		while (kmem_is_kernel_ptr(work) && !(work & 7) && budget-- &&
+		       !kmem_get(s->k, work, KF_WORK_FUNC, &func) && func == fput && !err) {
+			struct kfd fd = { 0, t->r.task, kmem_container(s->k, work,
+								       KF_FILE_TASK_WORK), -1 };
+
+			err = add_fd(s, fd);
+			if (kmem_get(s->k, work, KF_WORK_NEXT, &work))
+				break;
+		}
+	}
+	return err == -E2BIG ? 0 : err;
+}
+
+static int read_pending(struct snap *s)
+{
+	int err = 0;
+
+	if (!s->k->sym[KSYM_FPUT] || !kmem_has(s->k, KF_FILE_TASK_WORK))
+		return 0;
+	for (u32 i = 0; i < s->nr_waits && !err; i++) {
+		const struct ktask *t = task_find(s, s->waits[i].task);
+
+		if (t && task_stack_has(t, "task_work_run"))
+			err = add_pending_fputs(s, t);
+	}
+	return err;
+}
+
+/* Open addressing set of addresses; the value is the order of insertion. */
+struct addr_set {
+	u64 *keys;
+	u32 *vals;
+	u32 size, n;
+};
+
+static int set_init(struct addr_set *set, u32 expected)
+{
+	for (set->size = 64; set->size < expected * 2; set->size *= 2)
+		;
+	set->keys = calloc(set->size, sizeof(*set->keys));
+	set->vals = calloc(set->size, sizeof(*set->vals));
+	return set->keys && set->vals ? 0 : -ENOMEM;
+}
+
+static void set_free(struct addr_set *set)
+{
+	free(set->keys);
+	free(set->vals);
+}
+
+/* The value of a key, which is added with the next value when it is new. */
+static u32 set_add(struct addr_set *set, u64 key)
+{
+	u32 at = key * 0x9E3779B97F4A7C15ULL >> 32 & (set->size - 1);
+
+	while (set->keys[at] && set->keys[at] != key)
+		at = (at + 1) & (set->size - 1);
+	if (!set->keys[at]) {
+		set->keys[at] = key;
+		set->vals[at] = set->n++;
+	}
+	return set->vals[at];
+}
+
+/* Which inode each distinct file leads to, one batch of reads after the other. */
+static int read_inodes(struct snap *s, const u64 *files, u64 *inodes, u32 n)
+{
+	struct kread r[CHUNK];
+	int err = 0;
+
+	for (u32 at = 0; at < n && !err; at += CHUNK) {
+		u32 batch = n - at < CHUNK ? n - at : CHUNK;
+
+		for (u32 i = 0; i < batch; i++)
+			r[i] = (struct kread){ .addr = kmem_at(s->k, files[at + i], KF_FILE_INODE),
+					       .dst = &inodes[at + i], .len = 8 };
+		err = kmem_readv(s->k, r, batch);
+	}
+	return err;
+}
+
+static void number_inodes(struct kfds *f, struct addr_set *set, const u64 *inode_of_file)
+{
+	for (u32 i = 0; i < f->n; i++) {
+		u64 inode = inode_of_file[f->inode_of[i]];
+
+		f->inode_of[i] = inode ? set_add(set, inode) : UINT32_MAX;
+		if (inode)
+			f->inodes[f->inode_of[i]] = inode;
+	}
+	f->nr_inodes = set->n;
+}
+
+/* Fills inode_of and inodes: first the distinct files, then their distinct inodes. */
+static int resolve_inodes(struct snap *s)
+{
+	struct addr_set files = { 0 }, inodes = { 0 };
+	struct kfds *f = &s->fds;
+	u64 *distinct = calloc(f->n + 1, sizeof(*distinct));
+	u64 *inode_of_file = calloc(f->n + 1, sizeof(*inode_of_file));
+	int err = -ENOMEM;
+
+	f->inode_of = calloc(f->n + 1, sizeof(*f->inode_of));
+	f->inodes = calloc(f->n + 1, sizeof(*f->inodes));
+	if (distinct && inode_of_file && f->inode_of && f->inodes && !set_init(&files, f->n) &&
+	    !set_init(&inodes, f->n)) {
+		for (u32 i = 0; i < f->n; i++) {
+			f->inode_of[i] = set_add(&files, f->v[i].file);
+			distinct[f->inode_of[i]] = f->v[i].file;
+		}
+		err = read_inodes(s, distinct, inode_of_file, files.n);
+		number_inodes(f, &inodes, inode_of_file);
+	}
+	set_free(&files);
+	set_free(&inodes);
+	free(distinct);
+	free(inode_of_file);
+	return err;
+}
+
+int fds_load(struct snap *s)
+{
+	int err = read_tables(s);
+
+	err = err ? err : read_pending(s);
+	return err ? err : resolve_inodes(s);
+}
+
+void fds_free(struct kfds *f)
+{
+	free(f->v);
+	free(f->inodes);
+	free(f->inode_of);
+	*f = (struct kfds){ 0 };
+}
+
+u64 fd_file(struct snap *s, const struct ktask *t, u64 fd)
+{
+	u64 fdt, max, array, file;
+
+	if (!t->r.files || kmem_get(s->k, t->r.files, KF_FILES_FDT, &fdt) ||
+	    kmem_get(s->k, fdt, KF_FDT_MAX_FDS, &max) ||
+	    kmem_get(s->k, fdt, KF_FDT_FD, &array) || fd >= max ||
+	    kmem_read(s->k, array + fd * 8, &file, 8))
+		return 0;
+	return file & ~7ULL;
+}

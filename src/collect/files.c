@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* An inode's name, filesystem and mount, read from the dentry cache and mountinfo. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "collect/snap.h"
+#include "util/array.h"
+
+#define S_DAX_FLAG	(1ULL << 13)	/* include/linux/fs.h S_DAX */
+
+/* Kernel dev_t: 12 bits major, 20 bits minor, include/linux/kdev_t.h */
+#define KDEV_MAJOR(dev)	((u32)((dev) >> 20))
+#define KDEV_MINOR(dev)	((u32)((dev) & 0xfffff))
+
+enum { DEPTH_MAX = 256, ALIASES_MAX = 64, NAME_LEN_MAX = 255, STACK_WORDS_MAX = 4096 };
+
+int file_ids(struct snap *s, u64 inode, u32 *major, u32 *minor, u64 *ino)
+{
+	struct kget g[] = { { inode, KF_INODE_SB, 0, 0 }, { inode, KF_INODE_INO, 0, 0 } };
+	u64 dev;
+	int err = kmem_getv(s->k, g, 2);
+
+	if (err || g[0].err || g[1].err)
+		return err ? err : -EFAULT;
+	err = kmem_get(s->k, g[0].val, KF_SB_DEV, &dev);
+	if (err)
+		return err;
+	*major = KDEV_MAJOR(dev);
+	*minor = KDEV_MINOR(dev);
+	*ino = g[1].val;
+	return 0;
+}
+
+/* Puts "/name" of a dentry in front of the path that starts at *at. 0 or -errno. */
+static int prepend_name(struct snap *s, u64 dentry, char *path, size_t *at)
+{
+	struct kget g[] = { { dentry, KF_DENTRY_NAME, 0, 0 }, { dentry, KF_DENTRY_NAME_LEN, 0, 0 } };
+	int err = kmem_getv(s->k, g, 2);
+
+	if (err || g[0].err || g[1].err)
+		return err ? err : -EFAULT;
+	if (!g[1].val || g[1].val > NAME_LEN_MAX || *at < g[1].val + 1)
+		return -ENAMETOOLONG;
+	*at -= g[1].val;
+	err = kmem_read(s->k, g[0].val, path + *at, g[1].val);
+	path[--*at] = '/';
+	return err;
+}
+
+/* Path of a dentry inside its filesystem into the end of path; returns its start or NULL. */
+static char *dentry_path(struct snap *s, u64 dentry, char *path, size_t size)
+{
+	size_t at = size - 1;
+	u64 parent;
+
+	path[at] = '\0';
+	for (int depth = 0; depth < DEPTH_MAX; depth++) {
+		if (kmem_get(s->k, dentry, KF_DENTRY_PARENT, &parent))
+			return NULL;
+		if (parent == dentry) {
+			if (!path[at])
+				path[--at] = '/';
+			return path + at;
+		}
+		if (prepend_name(s, dentry, path, &at))
+			return NULL;
+		dentry = parent;
+	}
+	return NULL;
+}
+
+static bool dentry_is_hashed(struct snap *s, u64 dentry)
+{
+	u64 pprev;
+
+	return !kmem_get(s->k, dentry, KF_DENTRY_HASH_PPREV, &pprev) && pprev;
+}
+
+/* A name of the inode: a hashed one if there is one, else any; 0 when the cache has none. */
+static u64 inode_dentry(struct snap *s, u64 inode)
+{
+	u64 node, any = 0;
+
+	if (kmem_get(s->k, kmem_at(s->k, inode, KF_INODE_DENTRIES), KF_HLIST_FIRST, &node))
+		return 0;
+	for (int i = 0; i < ALIASES_MAX && kmem_is_kernel_ptr(node); i++) {
+		u64 dentry = kmem_container(s->k, node, KF_DENTRY_ALIAS), of;
+
+		if (kmem_get(s->k, dentry, KF_DENTRY_INODE, &of) || of != inode)
+			break;
+		any = dentry;
+		if (dentry_is_hashed(s, dentry) || kmem_get(s->k, node, KF_HLIST_NEXT, &node))
+			break;
+	}
+	return any;
+}
+
+/* Undoes \ooo, which mountinfo writes for white space and backslash. */
+static void unescape(char *text)
+{
+	char *to = text;
+
+	for (; *text; to++) {
+		if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && text[2] && text[3]) {
+			*to = (text[1] - '0') << 6 | (text[2] - '0') << 3 | (text[3] - '0');
+			text += 4;
+		} else {
+			*to = *text++;
+		}
+	}
+	*to = '\0';
+}
+
+struct mount {
+	char root[PATH_MAX], point[PATH_MAX];
+};
+
+/* The first mount of a device in a mountinfo text. */
+static bool find_mount(char *text, u32 major, u32 minor, struct mount *m)
+{
+	char *save = NULL;
+
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		unsigned int maj, min;
+
+		if (sscanf(line, "%*u %*u %u:%u %4095s %4095s", &maj, &min, m->root, m->point) < 4 ||
+		    maj != major || min != minor)
+			continue;
+		unescape(m->root);
+		unescape(m->point);
+		return true;
+	}
+	return false;
+}
+
+/* Ours first; then init's, for a filesystem that only another mount namespace sees. */
+static bool mount_of(struct snap *s, u32 major, u32 minor, struct mount *m)
+{
+	static const char *const files[] = { "/proc/self/mountinfo", "/proc/1/mountinfo" };
+	bool found = false;
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files) && !found; i++) {
+		char *text = s->k->ops->read_file(s->k, files[i]);
+
+		found = text && find_mount(text, major, minor, m);
+		free(text);
+	}
+	return found;
+}
+
+/* Mount point and path below it; a bind mount of a directory cuts its root off. */
+static const char *join_mount(struct snap *s, const struct mount *m, const char *path)
+{
+	size_t root = strlen(m->root);
+
+	if (strcmp(m->root, "/") && !strncmp(path, m->root, root) && strchr("/", path[root]))
+		path += root;
+	return snap_text(s, "%s%s", strcmp(m->point, "/") ? m->point : "", *path ? path : "/");
+}
+
+static const char *fstype_of(struct snap *s, u64 sb)
+{
+	char name[64];
+	u64 type, addr;
+
+	if (kmem_get(s->k, sb, KF_SB_TYPE, &type) || kmem_get(s->k, type, KF_FS_TYPE_NAME, &addr) ||
+	    kmem_read_string(s->k, addr, name, sizeof(name)))
+		return NULL;
+	return snap_text(s, "%s", name);
+}
+
+static const char *device_of(struct snap *s, u64 sb)
+{
+	char id[33];
+
+	if (!kmem_has(s->k, KF_SB_ID) ||
+	    kmem_read_string(s->k, kmem_at(s->k, sb, KF_SB_ID), id, sizeof(id)))
+		return NULL;
+	return snap_text(s, "%s", id);
+}
+
+static void fill_names(struct snap *s, u64 inode, struct fact_file *f)
+{
+	static char buf[PATH_MAX];
+	static struct mount m;
+	u64 dentry = inode_dentry(s, inode);
+	char *path = dentry ? dentry_path(s, dentry, buf, sizeof(buf)) : NULL;
+	bool mounted = mount_of(s, f->dev_major, f->dev_minor, &m);
+
+	if (dentry && !dentry_is_hashed(s, dentry))
+		f->deleted = true;
+	if (mounted)
+		f->mount = snap_text(s, "%s", m.point);
+	if (path)
+		f->path = mounted ? join_mount(s, &m, path) : snap_text(s, "%s", path);
+}
+
+static bool is_told(const struct snap *s, u64 inode)
+{
+	for (u32 i = 0; i < s->nr_told_files; i++)
+		if (s->told_files[i] == inode)
+			return true;
+	return false;
+}
+
+void file_tell(struct snap *s, u64 inode)
+{
+	struct fact f = { .type = FACT_FILE, .file = { .id = inode, .size = FACT_UNKNOWN } };
+	struct kget g[] = {
+		{ inode, KF_INODE_SB, 0, 0 },
+		{ inode, KF_INODE_NLINK, 0, 0 },
+		{ inode, KF_INODE_SIZE, 0, 0 },
+	};
+
+	if (is_told(s, inode) ||
+	    file_ids(s, inode, &f.file.dev_major, &f.file.dev_minor, &f.file.ino))
+		return;
+	s->err = s->err ? s->err : array_grow(&s->told_files, s->nr_told_files, sizeof(inode));
+	if (s->err)
+		return;
+	s->told_files[s->nr_told_files++] = inode;
+	kmem_getv(s->k, g, 3);
+	f.file.deleted = !g[1].err && !g[1].val;
+	f.file.size = g[2].err ? FACT_UNKNOWN : g[2].val;
+	f.file.fstype = fstype_of(s, g[0].val);
+	f.file.device = device_of(s, g[0].val);
+	fill_names(s, inode, &f.file);
+	snap_emit(s, &f);
+}
+
+/* "dm-0 (slow)": the disk's name, and what device-mapper calls it. */
+static const char *block_device(struct snap *s, u64 rdev)
+{
+	char path[64], *uevent, *name, *dm;
+	const char *text;
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/uevent", KDEV_MAJOR(rdev),
+		 KDEV_MINOR(rdev));
+	uevent = s->k->ops->read_file(s->k, path);
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/dm/name", KDEV_MAJOR(rdev),
+		 KDEV_MINOR(rdev));
+	dm = s->k->ops->read_file(s->k, path);
+	if (dm)
+		dm[strcspn(dm, "\n")] = '\0';
+	name = uevent ? strstr(uevent, "DEVNAME=") : NULL;
+	if (name)
+		text = snap_text(s, dm ? "%.*s (%s)" : "%.*s", (int)strcspn(name + 8, "\n"),
+				 name + 8, dm);
+	else
+		text = snap_text(s, "block device %u:%u", KDEV_MAJOR(rdev), KDEV_MINOR(rdev));
+	free(uevent);
+	free(dm);
+	return text;
+}
+
+static const char *regular_file(struct snap *s, u64 inode, u64 dentry)
+{
+	static char buf[PATH_MAX];
+	static struct mount m;
+	u32 major, minor;
+	u64 ino, sb;
+	char *path = dentry_path(s, dentry, buf, sizeof(buf));
+	const char *fstype = kmem_get(s->k, inode, KF_INODE_SB, &sb) ? NULL : fstype_of(s, sb);
+
+	if (file_ids(s, inode, &major, &minor, &ino))
+		return NULL;
+	if (!path)
+		return snap_text(s, "ino %llu of %u:%u (%s)", (unsigned long long)ino, major, minor,
+				 fstype ? fstype : "?");
+	return snap_text(s, "%s (%s)", mount_of(s, major, minor, &m) ? join_mount(s, &m, path) : path,
+			 fstype ? fstype : "?");
+}
+
+const char *file_describe(struct snap *s, u64 file)
+{
+	struct kget g[] = { { file, KF_FILE_INODE, 0, 0 }, { file, KF_FILE_DENTRY, 0, 0 } };
+	struct kget i[2];
+
+	if (kmem_getv(s->k, g, 2) || g[0].err)
+		return NULL;
+	i[0] = (struct kget){ g[0].val, KF_INODE_MODE, 0, 0 };
+	i[1] = (struct kget){ g[0].val, KF_INODE_RDEV, 0, 0 };
+	if (kmem_getv(s->k, i, 2) || i[0].err)
+		return NULL;
+	return S_ISBLK(i[0].val) ? block_device(s, i[1].val) :
+				   regular_file(s, g[0].val, g[1].val);
+}
+
+static bool is_dax_inode(struct snap *s, u64 inode)
+{
+	struct kget g[] = {
+		{ inode, KF_INODE_MAPPING, 0, 0 },
+		{ inode, KF_INODE_MODE, 0, 0 },
+		{ inode, KF_INODE_FLAGS, 0, 0 },
+	};
+
+	return !kmem_getv(s->k, g, 3) && !g[0].err && !g[1].err && !g[2].err &&
+	       g[0].val == kmem_at(s->k, inode, KF_INODE_DATA) && S_ISREG(g[1].val) &&
+	       g[2].val & S_DAX_FLAG;
+}
+
+/*
+ * The wait loops keep the inode, or its address_space, in a register that a deeper frame saved.
+ * An inode is recognised by i_mapping pointing at its own i_data.
+ */
+u64 file_of_waiter(struct snap *s, struct ktask *t)
+{
+	static u64 words[STACK_WORDS_MAX];
+	u64 start;
+	u32 n = task_stack_words(s, t, words, STACK_WORDS_MAX, &start);
+
+	for (u32 i = 0; i < n; i++) {
+		u64 host;
+
+		if (!kmem_is_kernel_ptr(words[i]) || words[i] & 7)
+			continue;
+		if (is_dax_inode(s, words[i]))
+			return words[i];
+		if (!kmem_get(s->k, words[i], KF_MAPPING_HOST, &host) && kmem_is_kernel_ptr(host) &&
+		    is_dax_inode(s, host))
+			return host;
+	}
+	return 0;
+}

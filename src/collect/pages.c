@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What a struct page says about itself. Two models exist. Up to 6.14 an fsdax page is idle at
+ * count 1 and page table entries take no reference. From 6.15 on it is idle at 0, every entry of a
+ * page table takes one, and a 2 MiB entry is one folio (38607c62b34b, "fs/dax: properly refcount
+ * fs dax pages").
+ */
+#include <errno.h>
+
+#include "collect/snap.h"
+
+/* include/linux/page-flags.h: mapping with low bits set is not an address_space */
+#define MAPPING_FLAGS	3ULL
+#define MASK_UPPER_HALF	0xffffffffULL
+#define ORDER_MASK	0xffULL	/* folio_large_order(): low byte of _flags_1 */
+
+enum { FSDAX_ORDER_MAX = 18 };	/* a 1 GiB entry on x86 */
+
+/* Both ways of a tail page to lead to its head, include/linux/page-flags.h compound_head(). */
+static u64 head_of(struct kmem *k, u64 page)
+{
+	u64 info;
+
+	if (!kmem_get(k, page, KF_PAGE_COMPOUND_HEAD, &info))
+		return info & 1 ? info - 1 : page;
+	if (kmem_get(k, page, KF_PAGE_COMPOUND_INFO, &info) || !(info & 1))
+		return page;
+	/* A mask has all of its upper bits set; no struct page lies that high. */
+	return info >> 32 == MASK_UPPER_HALF ? page & info & ~1ULL : info - 1;
+}
+
+static bool is_large(struct kmem *k, u64 flags)
+{
+	return kmem_has(k, KF_PG_HEAD) && kmem_has(k, KF_FOLIO_FLAGS_1) &&
+	       flags >> k->field[KF_PG_HEAD].off & 1;
+}
+
+static void read_counts(struct snap *s, struct kpage *p, bool large)
+{
+	struct kget g[] = {
+		{ p->head, KF_PAGE_REFCOUNT, 0, 0 },
+		{ p->head, KF_PAGE_MAPCOUNT, 0, 0 },
+		{ p->head, KF_FOLIO_LARGE_MAPCOUNT, 0, 0 },
+		{ p->head, KF_FOLIO_PINCOUNT, 0, 0 },
+		{ p->head, KF_FOLIO_FLAGS_1, 0, 0 },
+		{ p->head, KF_FOLIO_SHARE, 0, 0 },
+	};
+
+	kmem_getv(s->k, g, sizeof(g) / sizeof(*g));
+	p->refs = (s32)g[0].val;
+	p->pincount = -1;
+	if (large) {
+		p->order = g[4].val & ORDER_MASK;
+		p->pincount = g[3].err ? -1 : (s32)g[3].val;
+	}
+	if (p->idle_refs == 0)
+		p->mapcount = (s32)(large && !g[2].err ? g[2].val : g[1].val) + 1;
+	if (!p->mapping)
+		p->shared = g[5].val < 65536 ? g[5].val : 0;
+}
+
+int page_read(struct snap *s, u64 page, s64 idle_refs, struct kpage *ret)
+{
+	struct kpage p = { .head = head_of(s->k, page), .idle_refs = idle_refs };
+	struct kget g[] = {
+		{ p.head, KF_PAGE_FLAGS, 0, 0 },
+		{ p.head, KF_PAGE_MAPPING, 0, 0 },
+		{ p.head, KF_PAGE_INDEX, 0, 0 },
+	};
+
+	if (!pgmaps_has(&s->pgmaps, p.head) || kmem_getv(s->k, g, 3) || g[1].err || g[2].err)
+		return -EFAULT;
+	p.index = g[2].val;
+	p.mapping = g[1].val & MAPPING_FLAGS ? 0 : g[1].val;
+	read_counts(s, &p, is_large(s->k, g[0].val));
+	if (g[1].val & MAPPING_FLAGS)
+		p.shared = 2;	/* reflinked, up to 6.14; the count is not needed */
+	if (p.order > FSDAX_ORDER_MAX || p.refs < 0)
+		return -ESTALE;
+	if (p.mapping)
+		kmem_get(s->k, p.mapping, KF_MAPPING_HOST, &p.inode);
+	else
+		p.index = FACT_UNKNOWN;
+	*ret = p;
+	return 0;
+}
+
+struct kpage *page_find(struct snap *s, u64 page)
+{
+	u64 size = s->k->field[KF_PAGE].off;
+
+	for (u32 i = 0; i < s->nr_pages; i++) {
+		struct kpage *p = &s->pages[i];
+
+		if (page >= p->head && page < p->head + (size << p->order))
+			return p;
+	}
+	return NULL;
+}
+
+s64 page_refs_now(struct snap *s, u64 head)
+{
+	u64 refs;
+
+	return kmem_get(s->k, head, KF_PAGE_REFCOUNT, &refs) ? -1 : (s64)(s32)refs;
+}
+
+void page_tell(struct snap *s, struct kpage *p)
+{
+	struct fact f = { .type = FACT_PAGE };
+
+	if (p->told)
+		return;
+	p->told = true;
+	f.page = (struct fact_page){
+		.id = p->head,
+		.file = p->inode,
+		.index = p->index,
+		.order = p->order,
+		.refs = p->refs,
+		.idle_refs = p->idle_refs,
+		.mapcount = p->mapcount,
+		.pincount = p->pincount,
+		.shared = p->shared,
+		.pfn = arch_page_to_pfn(&s->arch, s->k, p->head),
+	};
+	if (p->inode)
+		file_tell(s, p->inode);
+	snap_emit(s, &f);
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Which struct pages are fsdax. mm/memremap.c keeps every dev_pagemap in pgmap_array, an xarray
+ * by page frame: its types and ranges answer for any page by its address alone, so that memory
+ * which may not be a DAX page is never taken for one.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "collect/snap.h"
+#include "util/array.h"
+
+/* include/linux/xarray.h */
+#define XA_CHUNK	64
+#define XA_NODE_TAG	2
+#define XA_DEPTH_MAX	11	/* 64-bit index, 6 bits a level */
+
+enum { NODES_MAX = 65536, RANGES_MAX = 64, PAGES_MAX_SHIFT = 52 };
+
+struct xa_walk {
+	struct snap *s;
+	u32 nodes;
+	u64 last;	/* a range is stored in many slots: the entry before */
+};
+
+static int add_range(struct snap *s, u64 start, u64 end)
+{
+	u64 size = s->k->field[KF_PAGE].off;
+	struct pgmap m = {
+		.first = s->arch.vmemmap + (start >> ARCH_PAGE_SHIFT) * size,
+		.end = s->arch.vmemmap + ((end + 1) >> ARCH_PAGE_SHIFT) * size,
+	};
+	int err;
+
+	/* a large range fills slots of several nodes: the same pgmap is met again */
+	if (start >= end || end >> PAGES_MAX_SHIFT || pgmaps_has(&s->pgmaps, m.first))
+		return 0;
+	err = array_grow(&s->pgmaps.v, s->pgmaps.n, sizeof(m));
+	if (!err)
+		s->pgmaps.v[s->pgmaps.n++] = m;
+	return err;
+}
+
+static int add_pgmap(struct snap *s, u64 pgmap)
+{
+	struct kmem *k = s->k;
+	u64 type, nr, size = k->field[KF_RANGE].off;
+	int err = 0;
+
+	if (kmem_get(k, pgmap, KF_PGMAP_TYPE, &type) ||
+	    type != (u64)k->field[KF_MEMORY_DEVICE_FS_DAX].off ||
+	    kmem_get(k, pgmap, KF_PGMAP_NR_RANGE, &nr))
+		return 0;
+	for (u64 i = 0; i < nr && i < RANGES_MAX && !err; i++) {
+		u64 range = kmem_at(k, pgmap, KF_PGMAP_RANGE) + i * size;
+		struct kget g[] = { { range, KF_RANGE_START, 0, 0 }, { range, KF_RANGE_END, 0, 0 } };
+
+		if (!kmem_getv(k, g, 2) && !g[0].err && !g[1].err)
+			err = add_range(s, g[0].val, g[1].val);
+	}
+	return err;
+}
+
+static bool is_node(u64 entry)
+{
+	return (entry & 3) == XA_NODE_TAG && entry > 4096;
+}
+
+static int walk_entry(struct xa_walk *w, u64 entry, u32 depth);
+
+static int walk_node(struct xa_walk *w, u64 node, u32 depth)
+{
+	u64 slots[XA_CHUNK];
+	int err = 0;
+
+	if (depth >= XA_DEPTH_MAX || ++w->nodes > NODES_MAX) {
+		snap_lost(w->s, LOSS_LOST, "pgmap_array", 1);
+		return 0;
+	}
+	if (kmem_read(w->s->k, kmem_at(w->s->k, node, KF_XA_NODE_SLOTS), slots, sizeof(slots)))
+		return 0;
+	for (u32 i = 0; i < XA_CHUNK && !err; i++)
+		err = walk_entry(w, slots[i], depth + 1);
+	return err;
+}
+
+static int walk_entry(struct xa_walk *w, u64 entry, u32 depth)
+{
+	if (is_node(entry))
+		return walk_node(w, entry & ~3ULL, depth);
+	/* small internal entries point at a sibling slot: the same range again */
+	if (entry & 3 || !kmem_is_kernel_ptr(entry) || entry == w->last)
+		return 0;
+	w->last = entry;
+	return add_pgmap(w->s, entry);
+}
+
+static bool have_fields(const struct kmem *k)
+{
+	return kmem_has(k, KF_XA_HEAD) && kmem_has(k, KF_XA_NODE_SLOTS) &&
+	       kmem_has(k, KF_PGMAP_TYPE) && kmem_has(k, KF_PGMAP_RANGE) &&
+	       kmem_has(k, KF_MEMORY_DEVICE_FS_DAX) && kmem_has(k, KF_PAGE);
+}
+
+int pgmaps_load(struct snap *s)
+{
+	struct xa_walk w = { .s = s };
+	u64 head;
+
+	if (!s->k->sym[KSYM_PGMAP_ARRAY] || !s->arch.vmemmap || !have_fields(s->k)) {
+		snap_probe(s, "pgmap_array", PROBE_MISSING,
+			   "DAX pages cannot be told from others, so no wait is found: this kernel "
+			   "hides data symbols (CONFIG_KALLSYMS_ALL) or has no CONFIG_FS_DAX");
+		return 0;
+	}
+	snap_probe(s, "pgmap_array", PROBE_OK, NULL);
+	if (kmem_get(s->k, s->k->sym[KSYM_PGMAP_ARRAY], KF_XA_HEAD, &head))
+		return 0;
+	return walk_entry(&w, head, 0);
+}
+
+bool pgmaps_has(const struct pgmaps *p, u64 page)
+{
+	for (u32 i = 0; i < p->n; i++)
+		if (page >= p->v[i].first && page < p->v[i].end)
+			return true;
+	return false;
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * One look at the machine. The order of work is the order of the files:
+ *
+ *   tasks.c    every task, with its kernel stack as text
+ *   pgmaps.c   which struct pages are fsdax
+ *   waits.c    who sleeps on one of them
+ *   pages.c    what the page says: file, index, references
+ *   ops.c      which operation the waiter is in
+ *   files.c    an inode's path, filesystem and mount
+ *   fds.c      every open file of every task
+ *   walk_*.c   one walker per mechanism that can hold a page
+ *   snapshot.c the order of all this, and the facts
+ */
+#ifndef DAXTOP_SNAP_H
+#define DAXTOP_SNAP_H
+
+#include "collect/arch.h"
+#include "collect/kmem.h"
+#include "util/arena.h"
+
+/* A task, as the iterator saw it, with its frames as text. */
+struct ktask {
+	struct task_rec r;
+	const char *frames[REC_STACK_DEPTH];	/* "name+0xoff/0xsize [module]", NULL unknown */
+	struct arch_regs regs;	/* read on demand: see task_regs() */
+	s32 regs_err;		/* 1 not read yet, 0 or -errno */
+	bool told;		/* its fact was emitted */
+};
+
+struct ktasks {
+	struct ktask *v;
+	u32 n;
+	u32 *by_addr;		/* indices into v, sorted by task_struct address */
+	char **names;		/* owned texts of frames */
+	u32 nr_names;
+};
+
+/* Struct pages of one fsdax range: [first, end), addresses. */
+struct pgmap {
+	u64 first, end;
+};
+
+struct pgmaps {
+	struct pgmap *v;
+	u32 n;
+};
+
+/* What a struct page says. */
+struct kpage {
+	u64 head;		/* address of the (head) struct page */
+	u64 mapping;		/* address_space; 0 when shared or gone */
+	u64 inode;		/* mapping->host; 0 unknown */
+	u64 index;		/* page index in the file; FACT_UNKNOWN when shared */
+	u32 order;
+	s64 refs, mapcount, pincount;
+	s64 idle_refs;
+	u32 shared;
+	bool told;
+};
+
+struct kwait {
+	u64 task;		/* task_struct */
+	u64 page;		/* head struct page; 0 unknown */
+	u64 inode;		/* 0 unknown */
+	u64 key;		/* of the wait queue entry; 0 when found by its stack */
+	u64 wbqe;		/* address of the wait queue entry; 0 likewise */
+	enum fact_on on;
+};
+
+/* An open file of a descriptor table, or one whose last fput is pending (fd -1). */
+struct kfd {
+	u64 files;		/* files_struct; 0 for a pending fput */
+	u64 task;		/* task that stands for the table: the leader when it shares it */
+	u64 file;
+	s32 fd;
+};
+
+struct kfds {
+	struct kfd *v;
+	u32 n;
+	u64 *inodes;		/* distinct inodes of the files, unordered */
+	u32 nr_inodes;
+	u32 *inode_of;		/* per kfd: index into inodes; UINT32_MAX unreadable */
+};
+
+/* A mapping of a busy file. */
+struct kvma {
+	u64 addr;		/* vm_area_struct */
+	u64 inode;
+	u64 mm;
+	u64 start, end;		/* user addresses */
+	u64 pgoff;		/* page index of start in the file */
+};
+
+struct snap {
+	struct kmem *k;
+	struct arch arch;
+	const struct snapshot_opts *opts;
+	fact_sink_fn sink;
+	void *sink_arg;
+	struct arena arena;	/* texts that live as long as the snapshot */
+
+	struct ktasks tasks;
+	struct pgmaps pgmaps;
+	struct kwait *waits;
+	u32 nr_waits;
+	struct kpage *pages;	/* the pages that are waited for */
+	u32 nr_pages;
+	struct kfds fds;
+	struct kvma *vmas;	/* of the files that are waited for */
+	u32 nr_vmas;
+	u64 *told_files;	/* inodes whose fact was emitted */
+	u32 nr_told_files;
+	s32 err;		/* first error of the sink, or -ENOMEM; ends the snapshot */
+};
+
+/* Emits a fact; remembers the first error in s->err. */
+void snap_emit(struct snap *s, const struct fact *f);
+void snap_lost(struct snap *s, enum fact_loss_kind kind, const char *where, u64 count);
+void snap_probe(struct snap *s, const char *name, enum fact_probe_state state, const char *costs);
+/* A text in the snapshot's arena, printf style; "" and s->err set without memory. */
+__attribute__((format(printf, 2, 3)))
+const char *snap_text(struct snap *s, const char *fmt, ...);
+
+/* --- tasks.c */
+int tasks_load(struct snap *s);	/* 0 or -errno */
+void tasks_free(struct ktasks *t);
+struct ktask *task_find(struct snap *s, u64 addr);	/* NULL when there is none */
+/* Registers at kernel entry, read once. NULL for kernel threads and unreadable ones. */
+const struct arch_regs *task_regs(struct snap *s, struct ktask *t);
+bool task_stack_has(const struct ktask *t, const char *function);
+/* The first of the NULL-terminated functions that is on the stack; NULL none. */
+const char *task_stack_any(const struct ktask *t, const char *const *functions);
+bool task_is_asleep(const struct ktask *t);
+/* Emits the fact of a task once. */
+void task_tell(struct snap *s, struct ktask *t);
+/* The live part of a sleeping task's kernel stack as words; returns their number. */
+u32 task_stack_words(struct snap *s, const struct ktask *t, u64 *words, u32 max, u64 *start);
+/* The task that stands for a files_struct or an mm: its group's leader when it shares it. */
+struct ktask *task_of_files(struct snap *s, u64 files);
+
+/* --- pgmaps.c */
+int pgmaps_load(struct snap *s);	/* 0 or -errno; emits probes */
+bool pgmaps_has(const struct pgmaps *p, u64 page);
+
+/* --- waits.c */
+int waits_find(struct snap *s);	/* fills s->waits; 0 or -errno */
+bool wait_still_there(struct snap *s, const struct kwait *w);
+
+/* --- pages.c */
+/* Reads a page that is in an fsdax range. 0, -EFAULT, -ESTALE when it makes no sense. */
+int page_read(struct snap *s, u64 page, s64 idle_refs, struct kpage *ret);
+struct kpage *page_find(struct snap *s, u64 page);	/* the busy folio that contains page */
+void page_tell(struct snap *s, struct kpage *p);
+s64 page_refs_now(struct snap *s, u64 head);	/* -1 when unreadable */
+
+/* --- files.c */
+/* Emits the fact of an inode once. */
+void file_tell(struct snap *s, u64 inode);
+/* Text that names what a file descriptor leads to: "/path (ext4)", "dm-0 (slow)". */
+const char *file_describe(struct snap *s, u64 file);
+/* The inode that a waiter works on, from its stack; 0 when none is found. */
+u64 file_of_waiter(struct snap *s, struct ktask *t);
+/* 0, or -errno; of the inode's filesystem. */
+int file_ids(struct snap *s, u64 inode, u32 *major, u32 *minor, u64 *ino);
+
+/* --- ops.c */
+struct op {
+	enum fact_op op;
+	enum fact_trigger trigger;
+};
+struct op op_of(struct snap *s, struct ktask *t);
+/* "ftruncate(17, 4096)"; NULL when the task is in no system call. */
+const char *call_text(struct snap *s, struct ktask *t);
+
+/* --- fds.c */
+int fds_load(struct snap *s);
+void fds_free(struct kfds *f);
+/* The file of a descriptor of a task; 0 none. */
+u64 fd_file(struct snap *s, const struct ktask *t, u64 fd);
+
+/* --- vmas.c */
+int vmas_load(struct snap *s);	/* of the inodes that are waited for */
+bool vma_covers(const struct kvma *v, const struct kpage *p);
+
+/* --- signals.c, cgroup.c */
+void signals_read(struct snap *s, const struct ktask *t, struct fact_signals *ret);
+const char *cgroup_path(struct snap *s, u64 task);	/* NULL unknown */
+
+/* --- walk_*.c: each finds holds of s->pages by one mechanism and emits them */
+struct walker {
+	const char *name;	/* as --check prints it */
+	const char *costs;	/* what is not found without it */
+	bool (*available)(const struct snap *s);	/* NULL always */
+	int (*walk)(struct snap *s);	/* 0 or -errno */
+};
+
+extern const struct walker walkers[];
+extern const u32 nr_walkers;
+
+int walk_pipes(struct snap *s);
+bool walk_pipes_available(const struct snap *s);
+int walk_direct_io(struct snap *s);
+bool walk_direct_io_available(const struct snap *s);
+int walk_mappings(struct snap *s);
+bool walk_mappings_available(const struct snap *s);
+int walk_queued(struct snap *s);
+bool walk_queued_available(const struct snap *s);
+
+#endif

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* One look at the machine, from kernel memory to facts. See snap.h for the parts. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "collect/snap.h"
+
+/* A wake-up in progress is over long before; a lost one is not. */
+#define IDLE_RECHECKS	4
+#define IDLE_RECHECK_US	10000
+
+void snap_emit(struct snap *s, const struct fact *f)
+{
+	if (!s->err)
+		s->err = s->sink(s->sink_arg, f);
+}
+
+void snap_lost(struct snap *s, enum fact_loss_kind kind, const char *where, u64 count)
+{
+	struct fact f = { .type = FACT_LOSS, .loss = { kind, count, where } };
+
+	snap_emit(s, &f);
+}
+
+void snap_probe(struct snap *s, const char *name, enum fact_probe_state state, const char *costs)
+{
+	struct fact f = { .type = FACT_PROBE, .probe = { name, state, costs } };
+
+	snap_emit(s, &f);
+}
+
+const char *snap_text(struct snap *s, const char *fmt, ...)
+{
+	va_list args;
+	char *text;
+	int len;
+
+	va_start(args, fmt);
+	len = vsnprintf(NULL, 0, fmt, args);
+	va_end(args);
+	text = len < 0 ? NULL : arena_alloc(&s->arena, len + 1, 1);
+	if (!text) {
+		s->err = s->err ? s->err : -ENOMEM;
+		return "";
+	}
+	va_start(args, fmt);
+	vsnprintf(text, len + 1, fmt, args);
+	va_end(args);
+	return text;
+}
+
+static void tell_wait(struct snap *s, struct kwait *w)
+{
+	struct ktask *t = task_find(s, w->task);
+	struct fact f = { .type = FACT_WAIT };
+	struct kpage *p = w->page ? page_find(s, w->page) : NULL;
+	struct op op = op_of(s, t);
+
+	f.wait = (struct fact_wait){
+		.task = w->task,
+		.file = w->inode,
+		.page = w->page,
+		.op = op.op,
+		.trigger = op.trigger,
+		.on = w->on,
+		.interruptible = w->on == ON_PAGE && t->r.state & 1,
+	};
+	task_tell(s, t);
+	if (p)
+		page_tell(s, p);
+	if (w->inode)
+		file_tell(s, w->inode);
+	snap_emit(s, &f);
+}
+
+static bool in_scope(struct snap *s, const struct kwait *w)
+{
+	u32 major, minor;
+	u64 ino;
+
+	if (!s->opts->scope || !s->opts->scope->n || !w->inode ||
+	    file_ids(s, w->inode, &major, &minor, &ino))
+		return true;
+	return scope_matches(s->opts->scope, major, minor, ino);
+}
+
+/* A shared folio names no inode; the waiter does. */
+static void name_inodes(struct snap *s)
+{
+	for (u32 i = 0; i < s->nr_waits; i++) {
+		struct kwait *w = &s->waits[i];
+
+		if (!w->inode)
+			w->inode = file_of_waiter(s, task_find(s, w->task));
+	}
+}
+
+static void drop_out_of_scope(struct snap *s)
+{
+	u32 kept = 0;
+
+	for (u32 i = 0; i < s->nr_waits; i++)
+		if (in_scope(s, &s->waits[i]))
+			s->waits[kept++] = s->waits[i];
+	s->nr_waits = kept;
+}
+
+/* Every idle page with a sleeping waiter stayed so over several looks. */
+static bool idle_is_coherent(struct snap *s)
+{
+	for (int look = 0; look < IDLE_RECHECKS; look++) {
+		bool idle = false;
+
+		for (u32 i = 0; i < s->nr_waits; i++) {
+			const struct kpage *p = page_find(s, s->waits[i].page);
+
+			if (!p || p->refs != p->idle_refs)
+				continue;
+			idle = true;
+			if (page_refs_now(s, p->head) != p->idle_refs ||
+			    !wait_still_there(s, &s->waits[i]))
+				return false;
+		}
+		if (!idle)
+			return true;
+		usleep(IDLE_RECHECK_US);
+	}
+	return true;
+}
+
+static void run_walkers(struct snap *s, bool needed)
+{
+	for (u32 i = 0; i < nr_walkers && !s->err; i++) {
+		const struct walker *w = &walkers[i];
+		bool works = !w->available || w->available(s);
+
+		snap_probe(s, w->name, works ? PROBE_OK : PROBE_MISSING, works ? NULL : w->costs);
+		if (works && needed && w->walk(s) == -ENOMEM)
+			s->err = -ENOMEM;
+	}
+}
+
+/* The trailing newline of a /proc/sys file goes; NULL stays NULL. */
+static const char *proc_text(struct snap *s, const char *path)
+{
+	char *text = s->k->ops->read_file(s->k, path);
+	const char *kept = NULL;
+
+	if (text) {
+		text[strcspn(text, "\n")] = '\0';
+		kept = snap_text(s, "%s", text);
+	}
+	free(text);
+	return kept;
+}
+
+static void tell_session(struct snap *s, bool coherent)
+{
+	struct fact f = { .type = FACT_SESSION };
+
+	f.session = (struct fact_session){
+		.host = proc_text(s, "/proc/sys/kernel/hostname"),
+		.kernel = proc_text(s, "/proc/sys/kernel/osrelease"),
+		.boot_id = proc_text(s, "/proc/sys/kernel/random/boot_id"),
+		.time_sec = s->k->time.sec,
+		.time_nsec = s->k->time.nsec,
+		.utc_offset = s->k->time.utc_offset,
+		.mono_ns = s->k->time.mono_ns,
+		.snapshot = true,
+		.dax_devices = s->pgmaps.n,
+		.coherent_idle = coherent,
+	};
+	snap_emit(s, &f);
+}
+
+static int look(struct snap *s)
+{
+	bool needed, coherent;
+	int err;
+
+	arch_init(&s->arch, s->k);
+	err = pgmaps_load(s);
+	/* without a DAX page there is no waiter, and no reason to unwind every task */
+	if (!err && (s->pgmaps.n || s->opts->walk_all))
+		err = tasks_load(s);
+	err = err ? err : waits_find(s);
+	if (err)
+		return err;
+	name_inodes(s);
+	drop_out_of_scope(s);
+	for (u32 i = 0; i < s->nr_waits; i++)
+		tell_wait(s, &s->waits[i]);
+	needed = s->nr_waits || s->opts->walk_all;
+	err = needed ? fds_load(s) : 0;
+	err = err || !needed ? err : vmas_load(s);
+	if (err)
+		return err;
+	run_walkers(s, needed);
+	coherent = idle_is_coherent(s);
+	tell_session(s, coherent);
+	return s->err;
+}
+
+static void snap_free(struct snap *s)
+{
+	tasks_free(&s->tasks);
+	fds_free(&s->fds);
+	free(s->pgmaps.v);
+	free(s->waits);
+	free(s->pages);
+	free(s->vmas);
+	free(s->told_files);
+	arena_free(&s->arena);
+}
+
+static struct kmem *open_kmem(const struct snapshot_opts *opts, struct refusal *why)
+{
+	struct kmem *k = opts->image_read ? kmem_image(opts->image_read, why) : kmem_live(why);
+	struct kmem *recorder;
+
+	if (!k || !opts->image_write)
+		return k;
+	recorder = kmem_record(k, opts->image_write);
+	if (!recorder) {
+		kmem_close(k);
+		refuse(why, STATUS_ERROR, "nothing was looked at", "", "out of memory");
+	}
+	return recorder;
+}
+
+static int save_image(struct snap *s, struct refusal *why)
+{
+	int err = s->opts->image_write ? kmem_record_save(s->k) : 0;
+
+	return err ? refuse(why, STATUS_ERROR, "there is no image of this run", "df -h .",
+			    "cannot write %s: %s", s->opts->image_write, strerror(-err)) :
+		     0;
+}
+
+int snapshot(const struct snapshot_opts *opts, fact_sink_fn sink, void *arg, struct refusal *why)
+{
+	struct snap s = { .opts = opts, .sink = sink, .sink_arg = arg };
+	int err;
+
+	s.k = open_kmem(opts, why);
+	if (!s.k)
+		return -1;
+	err = look(&s);
+	if (err)
+		refuse(why, STATUS_ERROR, "the report would be incomplete", "daxtrace -vv",
+		       "reading kernel memory failed: %s", strerror(-err));
+	else
+		err = save_image(&s, why);
+	snap_free(&s);
+	kmem_close(s.k);
+	return err ? -1 : 0;
+}

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Every task of the machine, with its kernel stack as text. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collect/snap.h"
+
+/* include/linux/sched.h; values have not changed from 5.10 to 7.2 */
+#define PF_EXITING	0x00000004
+#define PF_IO_WORKER	0x00000010
+#define PF_KTHREAD	0x00200000
+#define TASK_INTERRUPTIBLE	0x0001
+#define TASK_UNINTERRUPTIBLE	0x0002
+#define TASK_NOLOAD	0x0400
+
+static int compare_u64(const void *a, const void *b)
+{
+	u64 x = *(const u64 *)a, y = *(const u64 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static const struct ktask *sort_base;	/* qsort() has no context argument in C11 */
+
+static int compare_by_addr(const void *a, const void *b)
+{
+	return compare_u64(&sort_base[*(const u32 *)a].r.task, &sort_base[*(const u32 *)b].r.task);
+}
+
+/* Distinct return addresses of all stacks, sorted; NULL without memory. */
+static u64 *distinct_frames(const struct ktasks *t, u32 *nr)
+{
+	u32 n = 0, kept = 0;
+	u64 *all;
+
+	for (u32 i = 0; i < t->n; i++)
+		n += t->v[i].r.nr_stack;
+	all = calloc(n + 1, sizeof(*all));
+	if (!all)
+		return NULL;
+	n = 0;
+	for (u32 i = 0; i < t->n; i++)
+		for (u32 j = 0; j < t->v[i].r.nr_stack; j++)
+			all[n++] = t->v[i].r.kstack[j];
+	qsort(all, n, sizeof(*all), compare_u64);
+	for (u32 i = 0; i < n; i++)
+		if (!kept || all[kept - 1] != all[i])
+			all[kept++] = all[i];
+	*nr = kept;
+	return all;
+}
+
+/* Many tasks sleep in the same few places: each address is turned into text once. */
+static int name_frames(struct kmem *k, struct ktasks *t)
+{
+	u64 *addrs = distinct_frames(t, &t->nr_names);
+	int err;
+
+	t->names = addrs ? calloc(t->nr_names + 1, sizeof(*t->names)) : NULL;
+	if (!t->names) {
+		free(addrs);
+		return -ENOMEM;
+	}
+	err = k->ops->symbolize(k, addrs, t->names, t->nr_names);
+	for (u32 i = 0; i < t->n && !err; i++) {
+		struct ktask *task = &t->v[i];
+
+		for (u32 j = 0; j < task->r.nr_stack; j++) {
+			u64 *at = bsearch(&task->r.kstack[j], addrs, t->nr_names, sizeof(*addrs),
+					  compare_u64);
+
+			task->frames[j] = at ? t->names[at - addrs] : NULL;
+		}
+	}
+	free(addrs);
+	return err;
+}
+
+static int index_tasks(struct ktasks *t)
+{
+	t->by_addr = calloc(t->n + 1, sizeof(*t->by_addr));
+	if (!t->by_addr)
+		return -ENOMEM;
+	for (u32 i = 0; i < t->n; i++)
+		t->by_addr[i] = i;
+	sort_base = t->v;
+	qsort(t->by_addr, t->n, sizeof(*t->by_addr), compare_by_addr);
+	return 0;
+}
+
+int tasks_load(struct snap *s)
+{
+	struct task_rec *recs;
+	size_t n;
+	int err = s->k->ops->tasks(s->k, &recs, &n);
+
+	if (err)
+		return err;
+	s->tasks.v = calloc(n + 1, sizeof(*s->tasks.v));
+	for (size_t i = 0; s->tasks.v && i < n; i++)
+		s->tasks.v[i] = (struct ktask){ .r = recs[i], .regs_err = 1 };
+	free(recs);
+	if (!s->tasks.v)
+		return -ENOMEM;
+	s->tasks.n = n;
+	err = index_tasks(&s->tasks);
+	return err ? err : name_frames(s->k, &s->tasks);
+}
+
+void tasks_free(struct ktasks *t)
+{
+	for (u32 i = 0; i < t->nr_names && t->names; i++)
+		free(t->names[i]);
+	free(t->names);
+	free(t->by_addr);
+	free(t->v);
+	*t = (struct ktasks){ 0 };
+}
+
+struct ktask *task_find(struct snap *s, u64 addr)
+{
+	u32 lo = 0, hi = s->tasks.n;
+
+	while (lo < hi) {
+		u32 mid = lo + (hi - lo) / 2;
+		struct ktask *t = &s->tasks.v[s->tasks.by_addr[mid]];
+
+		if (t->r.task == addr)
+			return t;
+		if (t->r.task < addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
+}
+
+struct ktask *task_of_files(struct snap *s, u64 files)
+{
+	struct ktask *first = NULL;
+
+	for (u32 i = 0; i < s->tasks.n; i++) {
+		struct ktask *t = &s->tasks.v[i];
+
+		if (!files || t->r.files != files)
+			continue;
+		if (t->r.tid == t->r.tgid)
+			return t;
+		if (!first)
+			first = t;
+	}
+	return first;
+}
+
+const struct arch_regs *task_regs(struct snap *s, struct ktask *t)
+{
+	if (t->r.flags & (PF_KTHREAD | PF_IO_WORKER))
+		return NULL;
+	if (t->regs_err == 1)
+		t->regs_err = arch_read_regs(&s->arch, s->k, t->r.stack, &t->regs);
+	return t->regs_err ? NULL : &t->regs;
+}
+
+/* "ext4_setattr.isra.0+0x1/0x2 [ext4]" is function "ext4_setattr". */
+static bool frame_is(const char *frame, const char *function)
+{
+	size_t len = strlen(function);
+
+	return frame && !strncmp(frame, function, len) && strchr("+. ", frame[len]);
+}
+
+bool task_stack_has(const struct ktask *t, const char *function)
+{
+	for (u32 i = 0; i < t->r.nr_stack; i++)
+		if (frame_is(t->frames[i], function))
+			return true;
+	return false;
+}
+
+const char *task_stack_any(const struct ktask *t, const char *const *functions)
+{
+	for (; *functions; functions++)
+		if (task_stack_has(t, *functions))
+			return *functions;
+	return NULL;
+}
+
+bool task_is_asleep(const struct ktask *t)
+{
+	return t->r.state & (TASK_INTERRUPTIBLE | TASK_UNINTERRUPTIBLE);
+}
+
+u32 task_stack_words(struct snap *s, const struct ktask *t, u64 *words, u32 max, u64 *start)
+{
+	u64 sp, top = t->r.stack + s->arch.regs_off;
+	u32 n;
+
+	if (!s->arch.regs_off || kmem_get(s->k, t->r.task, KF_TASK_SP, &sp) || sp < t->r.stack ||
+	    sp >= top)
+		return 0;
+	n = (top - sp) / sizeof(*words);
+	if (n > max)
+		n = max;
+	*start = sp;
+	return kmem_read(s->k, sp, words, n * sizeof(*words)) ? 0 : n;
+}
+
+/* The letter that ps prints, fs/proc/array.c get_task_state(). */
+static char state_letter(u32 state)
+{
+	static const struct {
+		u32 bits;
+		char letter;
+	} map[] = {
+		{ 0x20, 'Z' }, { 0x10, 'X' }, { 0x08, 't' }, { 0x04, 'T' },
+	};
+
+	for (size_t i = 0; i < sizeof(map) / sizeof(*map); i++)
+		if (state & map[i].bits)
+			return map[i].letter;
+	if (state & TASK_UNINTERRUPTIBLE)
+		return state & TASK_NOLOAD ? 'I' : 'D';
+	return state & TASK_INTERRUPTIBLE ? 'S' : 'R';
+}
+
+static u64 asleep_ns(const struct snap *s, const struct ktask *t)
+{
+	if (!s->k->now || !t->r.last_arrival || !task_is_asleep(t))
+		return FACT_UNKNOWN;
+	return s->k->now > t->r.last_arrival ? s->k->now - t->r.last_arrival : 0;
+}
+
+static void fill_call(struct snap *s, struct ktask *t, struct fact_task *f)
+{
+	const struct arch_regs *regs = task_regs(s, t);
+
+	f->syscall = regs ? regs->syscall : -1;
+	if (f->syscall < 0)
+		return;
+	memcpy(f->args, regs->args, sizeof(f->args));
+	f->call = call_text(s, t);
+}
+
+static u32 live_threads(struct snap *s, const struct ktask *t)
+{
+	u64 n;
+
+	return kmem_get(s->k, t->r.signal, KF_SIGNAL_NR_THREADS, &n) ? 0 : n;
+}
+
+void task_tell(struct snap *s, struct ktask *t)
+{
+	struct fact f = { .type = FACT_TASK };
+
+	if (t->told)
+		return;
+	t->told = true;
+	f.task = (struct fact_task){
+		.id = t->r.task,
+		.pid = t->r.tgid,
+		.tid = t->r.tid,
+		.uid = t->r.uid,
+		.threads = live_threads(s, t),
+		.start_ns = t->r.start_ns,
+		.asleep_ns = asleep_ns(s, t),
+		.state = state_letter(t->r.state),
+		.exiting = t->r.flags & PF_EXITING,
+		.kthread = t->r.flags & PF_KTHREAD,
+		.io_worker = !(t->r.flags & PF_KTHREAD) && t->r.flags & PF_IO_WORKER,
+		.cgroup = cgroup_path(s, t->r.task),
+		.syscall = -1,
+		.kstack = { .frames = t->frames, .n = t->r.nr_stack },
+	};
+	memcpy(f.task.comm, t->r.comm, sizeof(t->r.comm));
+	if (!t->r.nr_stack)
+		f.task.kstack.why_missing = "it was running";
+	fill_call(s, t, &f.task);
+	signals_read(s, t, &f.task.signals);
+	snap_emit(s, &f);
+}

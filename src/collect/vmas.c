@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Who maps the files that are waited for: the interval tree of each file's address_space
+ * (i_mmap), the same on every kernel, whereas a task's own list of mappings became a tree in 6.1.
+ */
+#include <errno.h>
+
+#include "collect/snap.h"
+#include "util/array.h"
+
+enum { VMAS_MAX = 65536, TREE_DEPTH_MAX = 128 };
+
+static int read_vma(struct snap *s, u64 node, u64 inode, u64 *left, u64 *right)
+{
+	u64 vma = kmem_container(s->k, node, KF_VMA_RB);
+	struct kget g[] = {
+		{ vma, KF_VMA_START, 0, 0 }, { vma, KF_VMA_END, 0, 0 },
+		{ vma, KF_VMA_PGOFF, 0, 0 }, { vma, KF_VMA_MM, 0, 0 },
+		{ node, KF_RB_LEFT, 0, 0 },  { node, KF_RB_RIGHT, 0, 0 },
+	};
+	struct kvma v = { .addr = vma, .inode = inode };
+	int err = kmem_getv(s->k, g, 6);
+
+	for (int i = 0; i < 6 && !err; i++)
+		err = g[i].err;
+	v.start = g[0].val;
+	v.end = g[1].val;
+	v.pgoff = g[2].val;
+	v.mm = g[3].val;
+	if (err || v.start >= v.end || !kmem_is_kernel_ptr(v.mm))
+		return -ESTALE;
+	*left = g[4].val;
+	*right = g[5].val;
+	err = array_grow(&s->vmas, s->nr_vmas, sizeof(v));
+	if (!err)
+		s->vmas[s->nr_vmas++] = v;
+	return err;
+}
+
+/* Depth first; the left branch by recursion, the right one by the loop. */
+static int walk_tree(struct snap *s, u64 node, u64 inode, u32 depth)
+{
+	while (kmem_is_kernel_ptr(node)) {
+		u64 left, right;
+		int err;
+
+		if (depth > TREE_DEPTH_MAX || s->nr_vmas >= VMAS_MAX)
+			return -E2BIG;
+		err = read_vma(s, node, inode, &left, &right);
+		err = err ? err : walk_tree(s, left, inode, depth + 1);
+		if (err)
+			return err;
+		node = right;
+		depth++;
+	}
+	return 0;
+}
+
+static int load_inode(struct snap *s, u64 inode)
+{
+	u64 mapping, root;
+	int err;
+
+	if (kmem_get(s->k, inode, KF_INODE_MAPPING, &mapping) ||
+	    kmem_get(s->k, kmem_at(s->k, mapping, KF_MAPPING_I_MMAP), KF_RB_NODE, &root))
+		return 0;
+	err = walk_tree(s, root, inode, 0);
+	if (err == -ENOMEM)
+		return err;
+	if (err)
+		snap_lost(s, err == -E2BIG ? LOSS_LOST : LOSS_TORN, "mappings of a file", 1);
+	return 0;
+}
+
+int vmas_load(struct snap *s)
+{
+	int err = 0;
+
+	for (u32 i = 0; i < s->nr_waits && !err; i++) {
+		u64 inode = s->waits[i].inode;
+		bool done = !inode;
+
+		for (u32 j = 0; j < i && !done; j++)
+			done = s->waits[j].inode == inode;
+		if (!done)
+			err = load_inode(s, inode);
+	}
+	return err;
+}
+
+bool vma_covers(const struct kvma *v, const struct kpage *p)
+{
+	u64 pages = (v->end - v->start) >> ARCH_PAGE_SHIFT;
+
+	return p->inode == v->inode && p->index != FACT_UNKNOWN &&
+	       p->index < v->pgoff + pages && p->index + (1ULL << p->order) > v->pgoff;
+}

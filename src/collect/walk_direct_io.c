@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Synchronous O_DIRECT in flight whose buffer is the busy page: the task sleeps in read or write
+ * and its registers say descriptor, buffer and length. Where the page itself is still seen in the
+ * bio on the task's own stack, the hold is exact; else it is likely.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include "collect/snap.h"
+
+enum { IOV_LIMIT = 1024, STACK_WORDS_MAX = 4096 };	/* UIO_MAXIOV */
+
+/* How many bytes of the buffers lie in pages of the folio; the user's view of the pin. */
+struct overlap {
+	struct snap *s;
+	const struct kpage *page;
+	u64 mm;
+	u64 bytes;
+};
+
+struct rw_call {
+	s32 nr;
+	bool vectored;
+};
+
+static const struct rw_call rw_calls[] = {
+	{ SYS_read, false },   { SYS_write, false },   { SYS_pread64, false },
+	{ SYS_pwrite64, false }, { SYS_readv, true },  { SYS_writev, true },
+	{ SYS_preadv, true },  { SYS_pwritev, true },  { SYS_preadv2, true },
+	{ SYS_pwritev2, true },
+};
+
+/*
+ * A frame that says: pages are pinned and the I/O was submitted. A task in the same system call
+ * that still waits for a lock before it pins anything has none of these.
+ */
+static const char *const in_flight[] = {
+	"submit_bio_wait", "bio_await", "__blkdev_direct_IO_simple", "__blkdev_direct_IO",
+	"blkdev_direct_IO", "__iomap_dio_rw", "iomap_dio_rw", "__blockdev_direct_IO",
+	"do_blockdev_direct_IO", "fuse_direct_io", "nfs_file_direct_write",
+	"nfs_file_direct_read", NULL,
+};
+
+static const struct rw_call *rw_call(s32 nr)
+{
+	for (size_t i = 0; i < sizeof(rw_calls) / sizeof(*rw_calls); i++)
+		if (rw_calls[i].nr == nr)
+			return &rw_calls[i];
+	return NULL;
+}
+
+static u64 min_u64(u64 a, u64 b)
+{
+	return a < b ? a : b;
+}
+
+static u64 max_u64(u64 a, u64 b)
+{
+	return a > b ? a : b;
+}
+
+/* Adds what a user buffer has in common with the folio, through any mapping of its file. */
+static void add_buffer(struct overlap *o, u64 base, u64 len)
+{
+	const struct kpage *p = o->page;
+
+	for (u32 i = 0; i < o->s->nr_vmas; i++) {
+		const struct kvma *v = &o->s->vmas[i];
+		u64 first, last, from, to;
+
+		if (v->mm != o->mm || !vma_covers(v, p))
+			continue;
+		first = max_u64(p->index, v->pgoff);
+		last = p->index + (1ULL << p->order);
+		from = max_u64(base, v->start + ((first - v->pgoff) << ARCH_PAGE_SHIFT));
+		to = min_u64(base + len, v->start + ((last - v->pgoff) << ARCH_PAGE_SHIFT));
+		to = min_u64(to, v->end);
+		if (from < to)
+			o->bytes += to - from;
+	}
+}
+
+static void add_vector(struct overlap *o, u64 addr, u64 n)
+{
+	static struct iovec iov[IOV_LIMIT];
+	u64 pgd;
+
+	if (n > IOV_LIMIT || kmem_get(o->s->k, o->mm, KF_MM_PGD, &pgd) ||
+	    arch_read_user(&o->s->arch, o->s->k, pgd, addr, iov, n * sizeof(*iov)))
+		return;
+	for (u64 i = 0; i < n; i++)
+		add_buffer(o, (u64)iov[i].iov_base, iov[i].iov_len);
+}
+
+/* A bio_vec of up to four pages lies on the submitter's stack: {page, len, offset}. */
+static bool page_on_stack(struct snap *s, const struct ktask *t, const struct kpage *p)
+{
+	static u64 words[STACK_WORDS_MAX];
+	u64 start;
+	u32 n = task_stack_words(s, t, words, STACK_WORDS_MAX, &start);
+
+	for (u32 i = 0; i + 1 < n; i++) {
+		u32 len = words[i + 1], off = words[i + 1] >> 32;
+
+		if (page_find(s, words[i]) == p && len && off < ARCH_PAGE_SIZE)
+			return true;
+	}
+	return false;
+}
+
+static void tell_hold(struct snap *s, struct ktask *t, const struct kpage *p, u64 file, u64 bytes)
+{
+	struct fact_releaser r = { .task = t->r.task, .fd = (s32)t->regs.args[0] };
+	struct fact f = { .type = FACT_HOLD };
+	const char *where = task_stack_any(t, in_flight);
+	bool seen = where && page_on_stack(s, t, p);
+
+	task_tell(s, t);
+	f.hold.page = p->head;
+	f.hold.how = HOW_DIRECT_IO;
+	f.hold.confidence = seen ? CONF_EXACT : where ? CONF_LIKELY : CONF_CANDIDATE;
+	f.hold.refs = where ? 1 : 0;
+	f.hold.object_kind = "file";
+	f.hold.object_id = snap_text(s, "fd %d", (s32)t->regs.args[0]);
+	f.hold.target = file_describe(s, file);
+	f.hold.detail = seen ? snap_text(s, "%llu bytes of its buffer are this page, which its bio "
+					    "names", (unsigned long long)bytes) :
+			where ? snap_text(s, "%llu bytes of its buffer are this page; it sleeps in %s",
+					  (unsigned long long)bytes, where) :
+				snap_text(s, "%llu bytes of its buffer are this page, but it does "
+					     "not sleep in direct I/O", (unsigned long long)bytes);
+	f.hold.held_ns = s->k->now > t->r.last_arrival ? s->k->now - t->r.last_arrival :
+							 FACT_UNKNOWN;
+	f.hold.releasers = &r;
+	f.hold.nr_releasers = 1;
+	snap_emit(s, &f);
+}
+
+static void look_at(struct snap *s, struct ktask *t, const struct kpage *p)
+{
+	struct overlap o = { .s = s, .page = p, .mm = t->r.mm };
+	const struct arch_regs *regs = task_regs(s, t);
+	const struct rw_call *call = regs ? rw_call(regs->syscall) : NULL;
+	u64 file, flags;
+
+	if (!call)
+		return;
+	file = fd_file(s, t, regs->args[0]);
+	if (!file || kmem_get(s->k, file, KF_FILE_FLAGS, &flags) || !(flags & O_DIRECT))
+		return;
+	if (call->vectored)
+		add_vector(&o, regs->args[1], regs->args[2]);
+	else
+		add_buffer(&o, regs->args[1], regs->args[2]);
+	if (o.bytes)
+		tell_hold(s, t, p, file, o.bytes);
+}
+
+static bool maps_file(const struct snap *s, const struct ktask *t, const struct kpage *p)
+{
+	for (u32 i = 0; i < s->nr_vmas; i++)
+		if (s->vmas[i].mm == t->r.mm && vma_covers(&s->vmas[i], p))
+			return true;
+	return false;
+}
+
+bool walk_direct_io_available(const struct snap *s)
+{
+	return s->arch.regs_off && kmem_has(s->k, KF_FILE_FLAGS) && kmem_has(s->k, KF_FDT_FD);
+}
+
+int walk_direct_io(struct snap *s)
+{
+	for (u32 i = 0; i < s->tasks.n; i++)
+		for (u32 j = 0; j < s->nr_pages; j++) {
+			struct ktask *t = &s->tasks.v[i];
+
+			if (t->r.mm && task_is_asleep(t) && maps_file(s, t, &s->pages[j]))
+				look_at(s, t, &s->pages[j]);
+		}
+	return 0;
+}

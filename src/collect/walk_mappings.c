@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Page table entries. From 6.15 on each counts as a reference, so a task that touched the page
+ * again while the waiter slept keeps it asleep, pinned or not. Before, they do not count; then
+ * those who map the file are only candidates for references that nothing else explains.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "collect/snap.h"
+#include "util/array.h"
+
+/* Entries of one address space that map the folio. */
+struct count {
+	u64 first_pfn, nr_pfns;
+	u32 entries;
+};
+
+static void count_entry(void *arg, u64 addr, u64 pfn, u64 nr_pages)
+{
+	struct count *c = arg;
+
+	(void)addr;
+	if (pfn < c->first_pfn + c->nr_pfns && pfn + nr_pages > c->first_pfn)
+		c->entries++;
+}
+
+/* Page table entries of a mapping that lead to the folio; -errno when they cannot be read. */
+static int entries_of(struct snap *s, const struct kvma *v, const struct kpage *p)
+{
+	struct count c = {
+		.first_pfn = arch_page_to_pfn(&s->arch, s->k, p->head),
+		.nr_pfns = 1ULL << p->order,
+	};
+	u64 first = p->index > v->pgoff ? p->index - v->pgoff : 0;
+	u64 addr = v->start + (first << ARCH_PAGE_SHIFT);
+	u64 end = v->start + ((p->index + c.nr_pfns - v->pgoff) << ARCH_PAGE_SHIFT);
+	u64 pgd;
+	int err = kmem_get(s->k, v->mm, KF_MM_PGD, &pgd);
+
+	if (err)
+		return err;
+	if (end > v->end)
+		end = v->end;
+	err = arch_walk_ptes(&s->arch, s->k, pgd, addr, end - addr, count_entry, &c);
+	return err < 0 ? err : (int)c.entries;
+}
+
+/* All entries of an address space, through any of its mappings. */
+static int entries_of_mm(struct snap *s, u64 mm, const struct kpage *p)
+{
+	int sum = 0;
+
+	for (u32 i = 0; i < s->nr_vmas; i++) {
+		const struct kvma *v = &s->vmas[i];
+		int n = v->mm == mm && vma_covers(v, p) ? entries_of(s, v, p) : 0;
+
+		if (n < 0)
+			return n;
+		sum += n;
+	}
+	return sum;
+}
+
+/* The tasks of an address space, one per thread group. */
+static struct fact_releaser *tasks_of_mm(struct snap *s, u64 mm, u32 *n)
+{
+	struct fact_releaser *r = NULL;
+
+	*n = 0;
+	for (u32 i = 0; i < s->tasks.n; i++) {
+		struct ktask *t = &s->tasks.v[i];
+
+		if (t->r.mm != mm || t->r.tid != t->r.tgid)
+			continue;
+		s->err = s->err ? s->err : array_grow(&r, *n, sizeof(*r));
+		if (s->err)
+			break;
+		r[(*n)++] = (struct fact_releaser){ .task = t->r.task, .fd = -1 };
+		task_tell(s, t);
+	}
+	return r;
+}
+
+static void tell_hold(struct snap *s, u64 mm, const struct kpage *p, int entries)
+{
+	struct fact f = { .type = FACT_HOLD };
+	struct fact_releaser *releasers = tasks_of_mm(s, mm, &f.hold.nr_releasers);
+	bool counts = p->idle_refs == 0 && entries > 0;
+
+	f.hold.page = p->head;
+	f.hold.how = counts ? HOW_MAPPING : HOW_UNKNOWN;
+	f.hold.confidence = counts ? CONF_EXACT : CONF_CANDIDATE;
+	f.hold.refs = counts ? entries : 0;
+	f.hold.object_kind = "mm";
+	f.hold.object_id = snap_text(s, "0x%llx", (unsigned long long)mm);
+	f.hold.detail = counts ? snap_text(s, "%d page table entries lead to the page", entries) :
+		entries < 0 ? "maps this part of the file; its page tables cannot be read" :
+			      "maps this part of the file";
+	f.hold.held_ns = FACT_UNKNOWN;
+	f.hold.releasers = releasers;
+	if (f.hold.nr_releasers)
+		snap_emit(s, &f);
+	free(releasers);
+}
+
+static void look_at(struct snap *s, const struct kpage *p)
+{
+	for (u32 i = 0; i < s->nr_vmas; i++) {
+		const struct kvma *v = &s->vmas[i];
+		bool done = !vma_covers(v, p);
+
+		for (u32 j = 0; j < i && !done; j++)
+			done = s->vmas[j].mm == v->mm && vma_covers(&s->vmas[j], p);
+		if (!done)
+			tell_hold(s, v->mm, p, entries_of_mm(s, v->mm, p));
+	}
+}
+
+bool walk_mappings_available(const struct snap *s)
+{
+	return s->arch.direct_map && kmem_has(s->k, KF_MM_PGD) && kmem_has(s->k, KF_VMA_RB);
+}
+
+int walk_mappings(struct snap *s)
+{
+	for (u32 i = 0; i < s->nr_pages && !s->err; i++)
+		look_at(s, &s->pages[i]);
+	return 0;
+}

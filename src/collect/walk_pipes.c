@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Pages in pipes: vmsplice(2) puts a user page into a pipe buffer and takes a reference, which
+ * moves on with splice(2) and is doubled by tee(2). A pipe is one object, however many descriptors
+ * of however many tasks lead to it: reading it to behind the page releases the page, and so does
+ * closing the last descriptor.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "collect/snap.h"
+#include "util/array.h"
+
+#define FMODE_READ	1	/* include/linux/fs.h */
+
+enum {
+	BATCH = 128,
+	RING_MAX = 1 << 16,	/* slots; sysctl fs.pipe-max-size is 1 MiB, 256 slots */
+	PIPE_SPAN_MAX = 512,
+};
+
+struct pipe {
+	u64 addr;		/* pipe_inode_info */
+	u64 inode;
+	u32 inode_nr;		/* index in kfds.inodes */
+	u32 head, tail, ring_size;
+	u64 bufs;
+};
+
+static u32 u32_at(const char *span, s64 off)
+{
+	u32 val;
+
+	memcpy(&val, span + off, sizeof(val));
+	return val;
+}
+
+/* Which of the inodes are pipes: their i_pipe, 0 for the others. */
+static int read_i_pipe(struct snap *s, u32 from, u32 n, u64 *i_pipe)
+{
+	struct kget g[2 * BATCH];
+	int err;
+
+	for (u32 i = 0; i < n; i++) {
+		g[2 * i] = (struct kget){ s->fds.inodes[from + i], KF_INODE_MODE, 0, 0 };
+		g[2 * i + 1] = (struct kget){ s->fds.inodes[from + i], KF_INODE_PIPE, 0, 0 };
+	}
+	err = kmem_getv(s->k, g, 2 * n);
+	for (u32 i = 0; i < n; i++)
+		i_pipe[i] = S_ISFIFO(g[2 * i].val) ? g[2 * i + 1].val : 0;
+	return err;
+}
+
+/* One read per pipe for all of its fields. */
+static int read_spans(struct snap *s, const u64 *i_pipe, u32 n, char (*span)[PIPE_SPAN_MAX],
+		      struct kread *r)
+{
+	u32 len = s->k->field[KF_PIPE_BUFS].off + 8;
+
+	for (u32 i = 0; i < n; i++)
+		r[i] = (struct kread){ .addr = i_pipe[i], .dst = span[i], .len = len };
+	return kmem_readv(s->k, r, n);
+}
+
+static struct pipe parse_pipe(const struct kmem *k, const char *span, u64 addr)
+{
+	struct pipe p = {
+		.addr = addr,
+		.head = u32_at(span, k->field[KF_PIPE_HEAD].off),
+		.tail = u32_at(span, k->field[KF_PIPE_TAIL].off),
+		.ring_size = u32_at(span, k->field[KF_PIPE_RING_SIZE].off),
+	};
+
+	memcpy(&p.bufs, span + k->field[KF_PIPE_BUFS].off, sizeof(p.bufs));
+	return p;
+}
+
+struct hit {
+	struct kpage *page;
+	u32 refs;
+	u64 drain_bytes;
+};
+
+/* Reads one slot of the ring. */
+static int read_slot(struct snap *s, const struct pipe *p, u32 slot, u64 *page, u64 *len)
+{
+	u64 buf = p->bufs + (u64)(slot & (p->ring_size - 1)) * s->k->field[KF_PIPE_BUF].off;
+	struct kget g[] = { { buf, KF_PIPE_BUF_PAGE, 0, 0 }, { buf, KF_PIPE_BUF_LEN, 0, 0 } };
+	int err = kmem_getv(s->k, g, 2);
+
+	*page = g[0].val;
+	*len = g[1].val;
+	return err ? err : g[0].err;
+}
+
+/* References of one busy page in a pipe, and the bytes to read until all are released. */
+static int count_refs(struct snap *s, const struct pipe *p, struct hit *h)
+{
+	u64 bytes = 0, page, len;
+
+	h->refs = 0;
+	for (u32 slot = p->tail; slot != p->head; slot++) {
+		int err = read_slot(s, p, slot, &page, &len);
+
+		if (err)
+			return err;
+		bytes += len;
+		if (page_find(s, page) == h->page) {
+			h->refs++;
+			h->drain_bytes = bytes;
+		}
+	}
+	return 0;
+}
+
+/* Every task with a descriptor of the pipe, each once: releasers of the hold. */
+static struct fact_releaser *find_releasers(struct snap *s, u32 inode_nr, u32 *n)
+{
+	struct fact_releaser *r = NULL;
+
+	*n = 0;
+	for (u32 i = 0; i < s->fds.n; i++) {
+		const struct kfd *fd = &s->fds.v[i];
+		struct ktask *t;
+		u64 mode = 0;
+		u32 at = 0;
+
+		if (s->fds.inode_of[i] != inode_nr || !(t = task_find(s, fd->task)))
+			continue;
+		kmem_get(s->k, fd->file, KF_FILE_MODE, &mode);
+		while (at < *n && r[at].task != fd->task)
+			at++;
+		if (at == *n) {
+			s->err = s->err ? s->err : array_grow(&r, *n, sizeof(*r));
+			if (s->err)
+				break;
+			r[(*n)++] = (struct fact_releaser){ .task = fd->task, .fd = fd->fd };
+			task_tell(s, t);
+		}
+		r[at].reads |= mode & FMODE_READ;
+	}
+	return r;
+}
+
+static u32 pipe_uid(struct snap *s, u64 pipe)
+{
+	u64 user, uid;
+
+	if (kmem_get(s->k, pipe, KF_PIPE_USER, &user) || kmem_get(s->k, user, KF_USER_UID, &uid))
+		return UINT32_MAX;
+	return uid;
+}
+
+static void tell_hold(struct snap *s, const struct pipe *p, const struct hit *h)
+{
+	struct fact f = { .type = FACT_HOLD };
+	struct fact_releaser *releasers;
+	u64 ino = 0;
+
+	kmem_get(s->k, p->inode, KF_INODE_INO, &ino);
+	releasers = find_releasers(s, p->inode_nr, &f.hold.nr_releasers);
+	f.hold.page = h->page->head;
+	f.hold.how = HOW_VMSPLICE;
+	f.hold.confidence = CONF_EXACT;
+	f.hold.refs = h->refs;
+	f.hold.object_kind = "pipe";
+	f.hold.object_id = snap_text(s, "pipe:[%llu]", (unsigned long long)ino);
+	f.hold.detail = snap_text(s, "in %u of %u filled pipe buffers", h->refs, p->head - p->tail);
+	f.hold.held_ns = FACT_UNKNOWN;
+	f.hold.drain_bytes = h->drain_bytes;
+	f.hold.pipe_user = pipe_uid(s, p->addr);
+	f.hold.releasers = releasers;
+	snap_emit(s, &f);
+	free(releasers);
+}
+
+/* The page left the pipe while we looked, or another took its place. */
+static bool pipe_changed(struct snap *s, const struct pipe *p)
+{
+	struct kget g[] = {
+		{ p->addr, KF_PIPE_HEAD, 0, 0 },
+		{ p->addr, KF_PIPE_TAIL, 0, 0 },
+		{ p->inode, KF_INODE_PIPE, 0, 0 },
+	};
+
+	return kmem_getv(s->k, g, 3) || g[0].val != p->head || g[1].val != p->tail ||
+	       g[2].val != p->addr;
+}
+
+static void look_into(struct snap *s, const struct pipe *p)
+{
+	for (u32 i = 0; i < s->nr_pages; i++) {
+		struct hit h = { .page = &s->pages[i] };
+
+		if (count_refs(s, p, &h) || pipe_changed(s, p)) {
+			snap_lost(s, LOSS_TORN, "pipe buffers", 1);
+			return;
+		}
+		if (h.refs)
+			tell_hold(s, p, &h);
+	}
+}
+
+static bool is_sane(const struct pipe *p)
+{
+	return p->ring_size && p->ring_size <= RING_MAX && !(p->ring_size & (p->ring_size - 1)) &&
+	       p->head - p->tail <= p->ring_size && kmem_is_kernel_ptr(p->bufs);
+}
+
+static int walk_batch(struct snap *s, u32 from, u32 n)
+{
+	static char span[BATCH][PIPE_SPAN_MAX];
+	static struct kread r[BATCH];
+	u64 i_pipe[BATCH];
+	int err = read_i_pipe(s, from, n, i_pipe);
+
+	err = err ? err : read_spans(s, i_pipe, n, span, r);
+	for (u32 i = 0; i < n && !err && !s->err; i++) {
+		struct pipe p = parse_pipe(s->k, span[i], i_pipe[i]);
+
+		if (!i_pipe[i] || r[i].err || p.head == p.tail)
+			continue;
+		p.inode = s->fds.inodes[from + i];
+		p.inode_nr = from + i;
+		if (is_sane(&p))
+			look_into(s, &p);
+		else
+			snap_lost(s, LOSS_TORN, "pipe buffers", 1);
+	}
+	return err;
+}
+
+bool walk_pipes_available(const struct snap *s)
+{
+	const struct kmem *k = s->k;
+
+	return kmem_has(k, KF_INODE_PIPE) && kmem_has(k, KF_PIPE_HEAD) &&
+	       kmem_has(k, KF_PIPE_TAIL) && kmem_has(k, KF_PIPE_RING_SIZE) &&
+	       kmem_has(k, KF_PIPE_BUFS) && kmem_has(k, KF_PIPE_BUF) &&
+	       kmem_has(k, KF_PIPE_BUF_PAGE) && k->field[KF_PIPE_BUFS].off + 8 <= PIPE_SPAN_MAX &&
+	       k->field[KF_PIPE_HEAD].off < k->field[KF_PIPE_BUFS].off &&
+	       k->field[KF_PIPE_RING_SIZE].off < k->field[KF_PIPE_BUFS].off;
+}
+
+int walk_pipes(struct snap *s)
+{
+	int err = 0;
+
+	for (u32 at = 0; at < s->fds.nr_inodes && !err; at += BATCH)
+		err = walk_batch(s, at, s->fds.nr_inodes - at < BATCH ? s->fds.nr_inodes - at :
+									 BATCH);
+	return err;
+}
