@@ -138,19 +138,20 @@ static bool find_mount(char *text, u32 major, u32 minor, struct mount *m)
 	return false;
 }
 
+static bool mount_in(struct snap *s, const char *mountinfo, u32 major, u32 minor, struct mount *m)
+{
+	char *text = s->k->ops->read_file(s->k, mountinfo);
+	bool found = text && find_mount(text, major, minor, m);
+
+	free(text);
+	return found;
+}
+
 /* Ours first; then init's, for a filesystem that only another mount namespace sees. */
 static bool mount_of(struct snap *s, u32 major, u32 minor, struct mount *m)
 {
-	static const char *const files[] = { "/proc/self/mountinfo", "/proc/1/mountinfo" };
-	bool found = false;
-
-	for (size_t i = 0; i < sizeof(files) / sizeof(*files) && !found; i++) {
-		char *text = s->k->ops->read_file(s->k, files[i]);
-
-		found = text && find_mount(text, major, minor, m);
-		free(text);
-	}
-	return found;
+	return mount_in(s, "/proc/self/mountinfo", major, minor, m) ||
+	       mount_in(s, "/proc/1/mountinfo", major, minor, m);
 }
 
 /* Mount point and path below it; a bind mount of a directory cuts its root off. */
@@ -289,6 +290,43 @@ const char *file_describe(struct snap *s, u64 file)
 		return NULL;
 	return S_ISBLK(i[0].val) ? block_device(s, i[1].val) :
 				   regular_file(s, g[0].val, g[1].val);
+}
+
+/* Path of a dentry below a mount that a mountinfo file lists; NULL when it lists none. */
+static const char *path_in(struct snap *s, u64 dentry, const char *mountinfo)
+{
+	static char buf[PATH_MAX];
+	static struct mount m;
+	u64 sb, dev;
+	char *path;
+
+	if (kmem_get(s->k, dentry, KF_DENTRY_SB, &sb) || kmem_get(s->k, sb, KF_SB_DEV, &dev) ||
+	    !mount_in(s, mountinfo, KDEV_MAJOR(dev), KDEV_MINOR(dev), &m))
+		return NULL;
+	path = dentry_path(s, dentry, buf, sizeof(buf));
+	return path ? join_mount(s, &m, path) : NULL;
+}
+
+const char *file_path_for(struct snap *s, const struct ktask *t, u64 file)
+{
+	enum kf where[] = { KF_FILE_DENTRY, KF_BACKING_FILE_DENTRY };
+	char theirs[32];
+
+	snprintf(theirs, sizeof(theirs), "/proc/%u/mountinfo", t->r.tgid);
+	for (int i = 0; i < 2; i++) {
+		const char *path;
+		u64 dentry;
+
+		if (kmem_get(s->k, file, where[i], &dentry) || !kmem_is_kernel_ptr(dentry))
+			continue;
+		path = path_in(s, dentry, theirs);
+		if (path)
+			return snap_text(s, "/proc/%u/root%s", t->r.tgid, path);
+		path = path_in(s, dentry, "/proc/self/mountinfo");
+		if (path)
+			return path;
+	}
+	return NULL;
 }
 
 static bool is_dax_inode(struct snap *s, u64 inode)

@@ -64,6 +64,8 @@
 	X(FILE_TASK_WORK, "file.f_task_work|file.f_rcuhead|file.f_u") \
 	X(WORK_NEXT, "callback_head.next") \
 	X(WORK_FUNC, "callback_head.func") \
+	/* overlayfs maps the file below it; what was opened is kept here (v6.7) */ \
+	X(BACKING_FILE_DENTRY, "backing_file.user_path.dentry") \
 	X(INODE_MODE, "inode.i_mode") \
 	X(INODE_FLAGS, "inode.i_flags") \
 	X(INODE_SB, "inode.i_sb") \

@@ -160,6 +160,8 @@ s64 page_refs_now(struct snap *s, u64 head);	/* -1 when unreadable */
 void file_tell(struct snap *s, u64 inode);
 /* Text that names what a file descriptor leads to: "/path (ext4)", "dm-0 (slow)". */
 const char *file_describe(struct snap *s, u64 file);
+/* A path by which we can open a file that the task has open or mapped; NULL unknown. */
+const char *file_path_for(struct snap *s, const struct ktask *t, u64 file);
 /* The inode that a waiter works on, from its stack; 0 when none is found. */
 u64 file_of_waiter(struct snap *s, struct ktask *t);
 /* 0, or -errno; of the inode's filesystem. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "collect/snap.h"
+#include "collect/ustack.h"
 
 /* include/linux/sched.h; values have not changed from 5.10 to 7.2 */
 #define PF_EXITING	0x00000004
@@ -277,5 +278,7 @@ void task_tell(struct snap *s, struct ktask *t)
 		f.task.kstack.why_missing = "it was running";
 	fill_call(s, t, &f.task);
 	signals_read(s, t, &f.task.signals);
+	if (s->opts->user_stacks)
+		ustack_read(s, t, &f.task.ustack);
 	snap_emit(s, &f);
 }

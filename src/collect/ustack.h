@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef DAXTOP_USTACK_H
+#define DAXTOP_USTACK_H
+
+#include "collect/snap.h"
+
+/*
+ * The user stack of a sleeping task, unwound with elfutils from its saved registers. Takes no lock
+ * of the task and gives up after a second. Texts live as long as the snapshot. Where there is no
+ * stack, ret->why_missing says why.
+ */
+void ustack_read(struct snap *s, struct ktask *t, struct fact_stack *ret);
+
+#endif
