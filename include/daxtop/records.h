@@ -15,17 +15,14 @@ struct task_rec {
 	u64 task;		/* address of the task_struct */
 	u64 mm;			/* its mm_struct; 0 for kernel threads and late in exit */
 	u64 files;		/* its files_struct; 0 late in exit */
-	u64 signal;		/* its signal_struct */
-	u64 sighand;		/* its sighand_struct; 0 once released */
 	u64 stack;		/* lowest address of its kernel stack */
 	u64 start_ns;		/* task_struct.start_time: CLOCK_MONOTONIC, ns */
-	u64 last_arrival;	/* sched_info.last_arrival: when it last got a CPU, rq clock, ns */
 	u32 tid, tgid;		/* in the init pid namespace */
-	u32 uid;		/* real uid in the init user namespace */
 	u32 flags;		/* PF_* */
 	u32 state;		/* __state | exit_state */
 	u32 nr_stack;		/* frames in kstack; 0 when it was running or has no stack */
-	char comm[16];		/* TASK_COMM_LEN; may lack a NUL when torn */
+	u32 pad;
+	char comm[16];		/* TASK_COMM_LEN, NUL-terminated */
 	u64 kstack[REC_STACK_DEPTH];	/* return addresses, innermost first */
 };
 

@@ -19,6 +19,11 @@ struct word {
 	size_t len;
 };
 
+/* First two letters of all words sought: rejects most of BTF's 100,000 names without a search. */
+struct prefixes {
+	u8 bits[65536 / 8];
+};
+
 /* The struct, enumerator or function that one alternative of one field starts with. */
 struct root {
 	enum kf field;
@@ -82,6 +87,11 @@ static int compare_roots(const void *a, const void *b)
 	return diff ? diff : (int)x.len - (int)y.len;
 }
 
+static u32 prefix(const char *name)
+{
+	return (u8)name[0] << 8 | (u8)name[1];
+}
+
 /* First root whose word is name, or NULL; equal ones follow each other. */
 static struct root *find_root(struct root *roots, size_t n, const char *name)
 {
@@ -94,11 +104,14 @@ static struct root *find_root(struct root *roots, size_t n, const char *name)
 }
 
 /* Gives every root called name the type, when the kind fits; the first definition wins. */
-static void claim(struct root *roots, size_t n, const char *name, char kind, u32 id, s64 value)
+static void claim(struct root *roots, size_t n, const struct prefixes *p, const char *name,
+		  char kind, u32 id, s64 value)
 {
 	struct root *end = roots + n;
 	const char *rest;
 
+	if (!(p->bits[prefix(name) / 8] >> prefix(name) % 8 & 1))
+		return;
 	for (struct root *r = find_root(roots, n, name); r && r < end && word_is(r->word, name);
 	     r++) {
 		if (r->type_id || name_kind(r->alternative, &rest) != kind)
@@ -108,17 +121,18 @@ static void claim(struct root *roots, size_t n, const char *name, char kind, u32
 	}
 }
 
-static void claim_enumerators(struct root *roots, size_t n, const struct btf *btf, u32 id,
-			      const struct btf_type *t)
+static void claim_enumerators(struct root *roots, size_t n, const struct prefixes *p,
+			      const struct btf *btf, u32 id, const struct btf_type *t)
 {
 	const struct btf_enum *e = btf_enum(t);
 
 	for (u16 i = 0; i < btf_vlen(t); i++)
-		claim(roots, n, btf__name_by_offset(btf, e[i].name_off), 'e', id, e[i].val);
+		claim(roots, n, p, btf__name_by_offset(btf, e[i].name_off), 'e', id, e[i].val);
 }
 
 /* One pass over the types: looking each name up by itself would scan them a hundred times. */
-static void claim_all(struct root *roots, size_t n, const struct btf *btf)
+static void claim_all(struct root *roots, size_t n, const struct prefixes *p,
+		      const struct btf *btf)
 {
 	u32 nr_types = btf__type_cnt(btf);
 
@@ -126,11 +140,11 @@ static void claim_all(struct root *roots, size_t n, const struct btf *btf)
 		const struct btf_type *t = btf__type_by_id(btf, id);
 
 		if (btf_is_enum(t))
-			claim_enumerators(roots, n, btf, id, t);
+			claim_enumerators(roots, n, p, btf, id, t);
 		else if (t->name_off && btf_is_composite(t))
-			claim(roots, n, btf__name_by_offset(btf, t->name_off), 's', id, 0);
+			claim(roots, n, p, btf__name_by_offset(btf, t->name_off), 's', id, 0);
 		else if (btf_is_func(t))
-			claim(roots, n, btf__name_by_offset(btf, t->name_off), 'f', id, 1);
+			claim(roots, n, p, btf__name_by_offset(btf, t->name_off), 'f', id, 1);
 	}
 }
 
@@ -204,13 +218,16 @@ static struct kfield resolve_root(const struct btf *btf, const struct root *r)
 int kfields_resolve(struct kfield *all, const struct btf *btf)
 {
 	struct root *roots = calloc(KF_MAX * ALTERNATIVES_MAX, sizeof(*roots));
+	struct prefixes p = { 0 };
 	size_t n;
 
 	if (!roots)
 		return -ENOMEM;
 	n = collect_roots(roots);
 	qsort(roots, n, sizeof(*roots), compare_roots);
-	claim_all(roots, n, btf);
+	for (size_t i = 0; i < n; i++)
+		p.bits[prefix(roots[i].word.s) / 8] |= 1 << prefix(roots[i].word.s) % 8;
+	claim_all(roots, n, &p, btf);
 	for (int f = 0; f < KF_MAX; f++)
 		all[f].off = KFIELD_MISSING;
 	for (size_t i = 0; i < n; i++) {

@@ -125,11 +125,12 @@
 	X(MAPLE_A64_SLOT, "maple_arange_64.slot") \
 	X(MM_PGD, "mm_struct.pgd") \
 	/* tasks */ \
-	X(TASK_STATE, "task_struct.__state|task_struct.state") \
-	X(TASK_EXIT_STATE, "task_struct.exit_state") \
-	X(TASK_TID, "task_struct.pid") \
 	X(TASK_LAST_ARRIVAL, "task_struct.sched_info.last_arrival") \
 	X(TASK_STACK, "task_struct.stack") \
+	X(TASK_SIGNAL, "task_struct.signal") \
+	X(TASK_SIGHAND, "task_struct.sighand") \
+	X(TASK_REAL_CRED, "task_struct.real_cred") \
+	X(CRED_UID, "cred.uid") \
 	X(TASK_SP, "task_struct.thread.sp") \
 	X(TASK_BLOCKED, "task_struct.blocked") \
 	X(TASK_CGROUPS, "task_struct.cgroups") \

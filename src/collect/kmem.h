@@ -78,7 +78,7 @@ struct kmem {
 	struct kfield field[KF_MAX];
 	u64 sym[KSYM_MAX];
 	u64 self;		/* task_struct of this process */
-	u64 now;		/* rq clock, ns, comparable to task_rec.last_arrival */
+	u64 now;		/* rq clock, ns, comparable to sched_info.last_arrival */
 	struct kmem_time time;
 	bool symbols_by_file;	/* /proc/kallsyms was read because the kernel has no helper */
 };

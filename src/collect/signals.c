@@ -10,10 +10,11 @@
 void signals_read(struct snap *s, const struct ktask *t, struct fact_signals *ret)
 {
 	char actions[KERNEL_NSIG * 64];
-	u64 size = s->k->field[KF_K_SIGACTION].off;
+	u64 size = s->k->field[KF_K_SIGACTION].off, sighand;
 
-	if (!t->r.sighand || !kmem_has(s->k, KF_SIGHAND_ACTION) || size > 64 ||
-	    kmem_read(s->k, kmem_at(s->k, t->r.sighand, KF_SIGHAND_ACTION), actions,
+	if (kmem_get(s->k, t->r.task, KF_TASK_SIGHAND, &sighand) ||
+	    !kmem_has(s->k, KF_SIGHAND_ACTION) || size > 64 ||
+	    kmem_read(s->k, kmem_at(s->k, sighand, KF_SIGHAND_ACTION), actions,
 		      KERNEL_NSIG * size) ||
 	    kmem_get(s->k, t->r.task, KF_TASK_BLOCKED, &ret->blocked))
 		return;

@@ -115,6 +115,9 @@ struct snap {
 	s32 err;		/* first error of the sink, or -ENOMEM; ends the snapshot */
 };
 
+/* snapshot() on a given backend, for tests. 0, or -errno also of the sink. */
+int snapshot_kmem(struct kmem *k, const struct snapshot_opts *opts, fact_sink_fn sink, void *arg);
+
 /* Emits a fact; remembers the first error in s->err. */
 void snap_emit(struct snap *s, const struct fact *f);
 void snap_lost(struct snap *s, enum fact_loss_kind kind, const char *where, u64 count);
@@ -132,6 +135,8 @@ const struct arch_regs *task_regs(struct snap *s, struct ktask *t);
 bool task_stack_has(const struct ktask *t, const char *function);
 /* The first of the NULL-terminated functions that is on the stack; NULL none. */
 const char *task_stack_any(const struct ktask *t, const char *const *functions);
+/* Time since it last ran, ns; FACT_UNKNOWN when it is awake or the kernel keeps no such time. */
+u64 task_asleep_ns(struct snap *s, const struct ktask *t);
 bool task_is_asleep(const struct ktask *t);
 /* Emits the fact of a task once. */
 void task_tell(struct snap *s, struct ktask *t);

@@ -232,30 +232,37 @@ static struct kmem *open_kmem(const struct snapshot_opts *opts, struct refusal *
 	return recorder;
 }
 
-static int save_image(struct snap *s, struct refusal *why)
+static int save_image(struct kmem *k, const struct snapshot_opts *opts, struct refusal *why)
 {
-	int err = s->opts->image_write ? kmem_record_save(s->k) : 0;
+	int err = opts->image_write ? kmem_record_save(k) : 0;
 
 	return err ? refuse(why, STATUS_ERROR, "there is no image of this run", "df -h .",
-			    "cannot write %s: %s", s->opts->image_write, strerror(-err)) :
+			    "cannot write %s: %s", opts->image_write, strerror(-err)) :
 		     0;
+}
+
+int snapshot_kmem(struct kmem *k, const struct snapshot_opts *opts, fact_sink_fn sink, void *arg)
+{
+	struct snap s = { .k = k, .opts = opts, .sink = sink, .sink_arg = arg };
+	int err = look(&s);
+
+	snap_free(&s);
+	return err;
 }
 
 int snapshot(const struct snapshot_opts *opts, fact_sink_fn sink, void *arg, struct refusal *why)
 {
-	struct snap s = { .opts = opts, .sink = sink, .sink_arg = arg };
+	struct kmem *k = open_kmem(opts, why);
 	int err;
 
-	s.k = open_kmem(opts, why);
-	if (!s.k)
+	if (!k)
 		return -1;
-	err = look(&s);
+	err = snapshot_kmem(k, opts, sink, arg);
 	if (err)
 		refuse(why, STATUS_ERROR, "the report would be incomplete", "daxtrace -vv",
 		       "reading kernel memory failed: %s", strerror(-err));
 	else
-		err = save_image(&s, why);
-	snap_free(&s);
-	kmem_close(s.k);
+		err = save_image(k, opts, why);
+	kmem_close(k);
 	return err ? -1 : 0;
 }

@@ -225,11 +225,14 @@ static char state_letter(u32 state)
 	return state & TASK_INTERRUPTIBLE ? 'S' : 'R';
 }
 
-static u64 asleep_ns(const struct snap *s, const struct ktask *t)
+u64 task_asleep_ns(struct snap *s, const struct ktask *t)
 {
-	if (!s->k->now || !t->r.last_arrival || !task_is_asleep(t))
+	u64 arrival;
+
+	if (!s->k->now || !task_is_asleep(t) ||
+	    kmem_get(s->k, t->r.task, KF_TASK_LAST_ARRIVAL, &arrival) || !arrival)
 		return FACT_UNKNOWN;
-	return s->k->now > t->r.last_arrival ? s->k->now - t->r.last_arrival : 0;
+	return s->k->now > arrival ? s->k->now - arrival : 0;
 }
 
 static void fill_call(struct snap *s, struct ktask *t, struct fact_task *f)
@@ -245,9 +248,22 @@ static void fill_call(struct snap *s, struct ktask *t, struct fact_task *f)
 
 static u32 live_threads(struct snap *s, const struct ktask *t)
 {
-	u64 n;
+	u64 signal, n;
 
-	return kmem_get(s->k, t->r.signal, KF_SIGNAL_NR_THREADS, &n) ? 0 : n;
+	if (kmem_get(s->k, t->r.task, KF_TASK_SIGNAL, &signal) ||
+	    kmem_get(s->k, signal, KF_SIGNAL_NR_THREADS, &n))
+		return 0;
+	return n;
+}
+
+static u32 real_uid(struct snap *s, const struct ktask *t)
+{
+	u64 cred, uid;
+
+	if (kmem_get(s->k, t->r.task, KF_TASK_REAL_CRED, &cred) ||
+	    kmem_get(s->k, cred, KF_CRED_UID, &uid))
+		return UINT32_MAX;
+	return uid;
 }
 
 void task_tell(struct snap *s, struct ktask *t)
@@ -261,10 +277,10 @@ void task_tell(struct snap *s, struct ktask *t)
 		.id = t->r.task,
 		.pid = t->r.tgid,
 		.tid = t->r.tid,
-		.uid = t->r.uid,
+		.uid = real_uid(s, t),
 		.threads = live_threads(s, t),
 		.start_ns = t->r.start_ns,
-		.asleep_ns = asleep_ns(s, t),
+		.asleep_ns = task_asleep_ns(s, t),
 		.state = state_letter(t->r.state),
 		.exiting = t->r.flags & PF_EXITING,
 		.kthread = t->r.flags & PF_KTHREAD,

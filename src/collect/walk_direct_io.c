@@ -12,7 +12,7 @@
 
 #include "collect/snap.h"
 
-enum { IOV_LIMIT = 1024, STACK_WORDS_MAX = 4096 };	/* UIO_MAXIOV */
+enum { IOV_LIMIT = 1024 /* UIO_MAXIOV */, STACK_WORDS_MAX = 4096, SECTOR = 512 };
 
 /* How many bytes of the buffers lie in pages of the folio; the user's view of the pin. */
 struct overlap {
@@ -106,7 +106,8 @@ static bool page_on_stack(struct snap *s, const struct ktask *t, const struct kp
 	for (u32 i = 0; i + 1 < n; i++) {
 		u32 len = words[i + 1], off = words[i + 1] >> 32;
 
-		if (page_find(s, words[i]) == p && len && off < ARCH_PAGE_SIZE)
+		if (page_find(s, words[i]) == p && len && !(len % SECTOR) && !(off % SECTOR) &&
+		    off < ARCH_PAGE_SIZE)
 			return true;
 	}
 	return false;
@@ -133,8 +134,7 @@ static void tell_hold(struct snap *s, struct ktask *t, const struct kpage *p, u6
 					  (unsigned long long)bytes, where) :
 				snap_text(s, "%llu bytes of its buffer are this page, but it does "
 					     "not sleep in direct I/O", (unsigned long long)bytes);
-	f.hold.held_ns = s->k->now > t->r.last_arrival ? s->k->now - t->r.last_arrival :
-							 FACT_UNKNOWN;
+	f.hold.held_ns = task_asleep_ns(s, t);
 	f.hold.releasers = &r;
 	f.hold.nr_releasers = 1;
 	snap_emit(s, &f);
