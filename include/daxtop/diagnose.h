@@ -13,10 +13,10 @@ enum finding_code {
 };
 
 struct advice {
-	char *action;		/* a command for a person to run, or a sentence; JSON "do" */
-	bool command;		/* action is a shell command: show it unbroken */
-	char *effect;		/* what it does and what it loses */
-	const char *proven_by;	/* scenario that followed it and saw it work; NULL none */
+	char *action;          /* a command for a person to run, or a sentence; JSON "do" */
+	bool command;          /* action is a shell command: show it unbroken */
+	char *effect;          /* what it does and what it loses */
+	const char *proven_by; /* scenario that followed it and saw it work; NULL none */
 };
 
 struct sentences {
@@ -26,17 +26,17 @@ struct sentences {
 
 struct finding {
 	enum finding_code code;
-	const struct wfg_wait *wait;	/* the wait it explains */
-	char *text;		/* the verdict: one sentence; like all text here, unsanitised */
-	struct sentences cause;	/* what keeps the page busy, strongest evidence first */
-	struct sentences impact;	/* who suffers, and who will not notice */
-	struct advice *advice;	/* safest first */
+	const struct wfg_wait *wait; /* the wait it explains */
+	char *text;              /* the verdict: one sentence; like all text here, unsanitised */
+	struct sentences cause;  /* what keeps the page busy, strongest evidence first */
+	struct sentences impact; /* who suffers, and who will not notice */
+	struct advice *advice;   /* safest first */
 	u32 nr_advice;
-	struct sentences notes;	/* what does not help, and why */
+	struct sentences notes; /* what does not help, and why */
 };
 
 struct findings {
-	struct finding *f;	/* worst first, then oldest */
+	struct finding *f; /* worst first, then oldest */
 	size_t n;
 };
 
@@ -44,7 +44,7 @@ struct findings {
 int diagnose(const struct wfg *g, struct findings *ret);
 void findings_free(struct findings *f);
 
-const char *finding_code_name(enum finding_code code);	/* "BLOCKED" */
+const char *finding_code_name(enum finding_code code); /* "BLOCKED" */
 
 /*
  * Exit status under -e (contract.md): 0 nothing; 10 waits and every reference exact; 11 waits and

@@ -10,12 +10,12 @@
 
 #include <daxtop/fact.h>
 
-#define WFG_PAGE_SIZE	4096	/* bytes of a page of order 0: x86 */
+#define WFG_PAGE_SIZE 4096 /* bytes of a page of order 0: x86 */
 
 struct wfg;
 
 struct wfg_task {
-	struct fact_task t;		/* strings and stacks owned by the graph */
+	struct fact_task t; /* strings and stacks owned by the graph */
 };
 
 struct wfg_file {
@@ -35,19 +35,19 @@ struct wfg_hold {
 	 */
 	struct fact_hold h;
 	enum fact_seen seen;
-	const struct wfg_releaser *releasers;	/* by pid; unknown tasks are left out */
+	const struct wfg_releaser *releasers; /* by pid; unknown tasks are left out */
 	u32 nr_releasers;
 };
 
 struct wfg_page {
 	struct fact_page p;
-	const struct wfg_file *file;	/* NULL unknown */
-	const struct wfg_hold *const *holds;	/* strongest confidence first */
+	const struct wfg_file *file;         /* NULL unknown */
+	const struct wfg_hold *const *holds; /* strongest confidence first */
 	u32 nr_holds;
-	s64 busy;	/* references above idle, a FOLL_PIN counted once; 0 = idle */
-	s64 pins;	/* of which FOLL_PINs */
-	s64 mapped;	/* of which page table entries */
-	s64 unattributed;	/* busy references that no exact or likely hold explains, >= 0 */
+	s64 busy;         /* references above idle, a FOLL_PIN counted once; 0 = idle */
+	s64 pins;         /* of which FOLL_PINs */
+	s64 mapped;       /* of which page table entries */
+	s64 unattributed; /* busy references that no exact or likely hold explains, >= 0 */
 };
 
 struct wfg_queued {
@@ -58,10 +58,10 @@ struct wfg_queued {
 struct wfg_wait {
 	struct fact_wait w;
 	enum fact_seen seen;
-	const struct wfg_task *task;	/* never NULL */
-	const struct wfg_file *file;	/* of the wait, else of its page; NULL unknown */
-	const struct wfg_page *page;	/* NULL unknown */
-	const struct wfg_queued *queued;	/* longest asleep first */
+	const struct wfg_task *task;     /* never NULL */
+	const struct wfg_file *file;     /* of the wait, else of its page; NULL unknown */
+	const struct wfg_page *page;     /* NULL unknown */
+	const struct wfg_queued *queued; /* longest asleep first */
 	u32 nr_queued;
 };
 
@@ -93,8 +93,8 @@ u32 wfg_page_holders(const struct wfg_page *page);
 u64 wfg_page_offset(const struct wfg_page *page);
 size_t wfg_nr_probes(const struct wfg *g);
 const struct fact_probe *wfg_probe(const struct wfg *g, size_t i);
-const struct fact_session *wfg_session(const struct wfg *g);	/* zeroed when none came */
-u64 wfg_losses(const struct wfg *g, enum fact_loss_kind kind);	/* sum of counts */
+const struct fact_session *wfg_session(const struct wfg *g);   /* zeroed when none came */
+u64 wfg_losses(const struct wfg *g, enum fact_loss_kind kind); /* sum of counts */
 size_t wfg_nr_losses(const struct wfg *g);
 const struct fact_loss *wfg_loss(const struct wfg *g, size_t i);
 

@@ -16,9 +16,9 @@ enum view_stacks {
 
 struct view_opts {
 	enum view_stacks stacks;
-	bool quiet;		/* verdict sentences only */
+	bool quiet; /* verdict sentences only */
 	u32 verbose;
-	const char *scope;	/* what was asked, for the sentence when nothing waits; NULL all */
+	const char *scope; /* what was asked, for the sentence when nothing waits; NULL all */
 };
 
 struct refusal;

@@ -8,14 +8,11 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "collect/mounts.h"
 #include "collect/snap.h"
 #include "util/array.h"
 
 #define S_DAX_FLAG	(1ULL << 13)	/* include/linux/fs.h S_DAX */
-
-/* Kernel dev_t: 12 bits major, 20 bits minor, include/linux/kdev_t.h */
-#define KDEV_MAJOR(dev)	((u32)((dev) >> 20))
-#define KDEV_MINOR(dev)	((u32)((dev) & 0xfffff))
 
 enum { DEPTH_MAX = 256, ALIASES_MAX = 64, NAME_LEN_MAX = 255, STACK_WORDS_MAX = 4096 };
 
@@ -100,70 +97,6 @@ static u64 inode_dentry(struct snap *s, u64 inode)
 	return any;
 }
 
-/* Undoes \ooo, which mountinfo writes for white space and backslash. */
-static void unescape(char *text)
-{
-	char *to = text;
-
-	for (; *text; to++) {
-		if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && text[2] && text[3]) {
-			*to = (text[1] - '0') << 6 | (text[2] - '0') << 3 | (text[3] - '0');
-			text += 4;
-		} else {
-			*to = *text++;
-		}
-	}
-	*to = '\0';
-}
-
-struct mount {
-	char root[PATH_MAX], point[PATH_MAX];
-};
-
-/* The first mount of a device in a mountinfo text. */
-static bool find_mount(char *text, u32 major, u32 minor, struct mount *m)
-{
-	char *save = NULL;
-
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		unsigned int maj, min;
-
-		if (sscanf(line, "%*u %*u %u:%u %4095s %4095s", &maj, &min, m->root, m->point) < 4 ||
-		    maj != major || min != minor)
-			continue;
-		unescape(m->root);
-		unescape(m->point);
-		return true;
-	}
-	return false;
-}
-
-static bool mount_in(struct snap *s, const char *mountinfo, u32 major, u32 minor, struct mount *m)
-{
-	char *text = s->k->ops->read_file(s->k, mountinfo);
-	bool found = text && find_mount(text, major, minor, m);
-
-	free(text);
-	return found;
-}
-
-/* Ours first; then init's, for a filesystem that only another mount namespace sees. */
-static bool mount_of(struct snap *s, u32 major, u32 minor, struct mount *m)
-{
-	return mount_in(s, "/proc/self/mountinfo", major, minor, m) ||
-	       mount_in(s, "/proc/1/mountinfo", major, minor, m);
-}
-
-/* Mount point and path below it; a bind mount of a directory cuts its root off. */
-static const char *join_mount(struct snap *s, const struct mount *m, const char *path)
-{
-	size_t root = strlen(m->root);
-
-	if (strcmp(m->root, "/") && !strncmp(path, m->root, root) && strchr("/", path[root]))
-		path += root;
-	return snap_text(s, "%s%s", strcmp(m->point, "/") ? m->point : "", *path ? path : "/");
-}
-
 static const char *fstype_of(struct snap *s, u64 sb)
 {
 	char name[64];
@@ -198,7 +131,7 @@ static void fill_names(struct snap *s, u64 inode, struct fact_file *f)
 	if (mounted)
 		f->mount = snap_text(s, "%s", m.point);
 	if (path)
-		f->path = mounted ? join_mount(s, &m, path) : snap_text(s, "%s", path);
+		f->path = mounted ? mount_join(s, &m, path) : snap_text(s, "%s", path);
 }
 
 static bool is_told(const struct snap *s, u64 inode)
@@ -273,7 +206,7 @@ static const char *regular_file(struct snap *s, u64 inode, u64 dentry)
 	if (!path)
 		return snap_text(s, "ino %llu of %u:%u (%s)", (unsigned long long)ino, major, minor,
 				 fstype ? fstype : "?");
-	return snap_text(s, "%s (%s)", mount_of(s, major, minor, &m) ? join_mount(s, &m, path) : path,
+	return snap_text(s, "%s (%s)", mount_of(s, major, minor, &m) ? mount_join(s, &m, path) : path,
 			 fstype ? fstype : "?");
 }
 
@@ -304,7 +237,7 @@ static const char *path_in(struct snap *s, u64 dentry, const char *mountinfo)
 	    !mount_in(s, mountinfo, KDEV_MAJOR(dev), KDEV_MINOR(dev), &m))
 		return NULL;
 	path = dentry_path(s, dentry, buf, sizeof(buf));
-	return path ? join_mount(s, &m, path) : NULL;
+	return path ? mount_join(s, &m, path) : NULL;
 }
 
 const char *file_path_for(struct snap *s, const struct ktask *t, u64 file)
@@ -329,7 +262,7 @@ const char *file_path_for(struct snap *s, const struct ktask *t, u64 file)
 	return NULL;
 }
 
-static bool is_dax_inode(struct snap *s, u64 inode)
+bool file_is_dax(struct snap *s, u64 inode)
 {
 	struct kget g[] = {
 		{ inode, KF_INODE_MAPPING, 0, 0 },
@@ -337,7 +270,7 @@ static bool is_dax_inode(struct snap *s, u64 inode)
 		{ inode, KF_INODE_FLAGS, 0, 0 },
 	};
 
-	return !kmem_getv(s->k, g, 3) && !g[0].err && !g[1].err && !g[2].err &&
+	return kmem_is_kernel_ptr(inode) && !kmem_getv(s->k, g, 3) && !g[0].err && !g[1].err && !g[2].err &&
 	       g[0].val == kmem_at(s->k, inode, KF_INODE_DATA) && S_ISREG(g[1].val) &&
 	       g[2].val & S_DAX_FLAG;
 }
@@ -357,10 +290,9 @@ u64 file_of_waiter(struct snap *s, struct ktask *t)
 
 		if (!kmem_is_kernel_ptr(words[i]) || words[i] & 7)
 			continue;
-		if (is_dax_inode(s, words[i]))
+		if (file_is_dax(s, words[i]))
 			return words[i];
-		if (!kmem_get(s->k, words[i], KF_MAPPING_HOST, &host) && kmem_is_kernel_ptr(host) &&
-		    is_dax_inode(s, host))
+		if (!kmem_get(s->k, words[i], KF_MAPPING_HOST, &host) && file_is_dax(s, host))
 			return host;
 	}
 	return 0;

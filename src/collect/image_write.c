@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* A kmem backend that passes everything through to another one and keeps the answers. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <zlib.h>
 
@@ -133,11 +135,16 @@ static void add_memory(void *sb, u64 addr, const u8 *data, size_t len)
 
 static int write_gz(const char *path, const struct strbuf *sb)
 {
-	gzFile gz = gzopen(path, "wbe9");
-	int err = 0;
+	/* kernel memory is for nobody else's eyes */
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), err = 0;
+	gzFile gz = fd < 0 ? NULL : gzdopen(fd, "wb9");
 
-	if (!gz)
-		return errno ? -errno : -ENOMEM;
+	if (!gz) {
+		err = fd < 0 ? -errno : -ENOMEM;
+		if (fd >= 0)
+			close(fd);
+		return err;
+	}
 	if (gzwrite(gz, sb->s, sb->len) != (int)sb->len)
 		err = -EIO;
 	if (gzclose(gz) != Z_OK && !err)

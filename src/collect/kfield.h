@@ -169,8 +169,8 @@
 	X(RWSEM_WAITER_TASK, "rwsem_waiter.task") \
 	/* block devices as I/O targets */ \
 	X(SB_BDEV, "super_block.s_bdev") \
-	/* d2bf38c088e0-like model switch: fs/dax.c waits for count 0 from v6.15 on */ \
-	X(HAS_DAX_BREAK_LAYOUT, "func:dax_break_layout")
+	/* built with CONFIG_FS_DAX */ \
+	X(HAS_DAX_BUSY_PAGE, "func:dax_layout_busy_page_range|func:dax_layout_busy_page")
 
 enum kf {
 #define KF_ENUM(id, name) KF_##id,

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -287,6 +288,9 @@ static int try_load_peek(struct live *l, bool with_lookup)
 		return -errno;
 	bpf_program__set_autoload(l->peek->progs.lookup_ksym, with_lookup);
 	err = peek_bpf__load(l->peek);
+	/* a child that hangs on a file must not keep the map alive */
+	if (!err)
+		madvise(l->peek->bss, sizeof(*l->peek->bss), MADV_DONTFORK);
 	if (err) {
 		peek_bpf__destroy(l->peek);
 		l->peek = NULL;

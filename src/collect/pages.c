@@ -68,7 +68,7 @@ int page_read(struct snap *s, u64 page, s64 idle_refs, struct kpage *ret)
 		{ p.head, KF_PAGE_INDEX, 0, 0 },
 	};
 
-	if (!pgmaps_has(&s->pgmaps, p.head) || kmem_getv(s->k, g, 3) || g[1].err || g[2].err)
+	if (!page_is_fsdax(s, p.head) || kmem_getv(s->k, g, 3) || g[1].err || g[2].err)
 		return -EFAULT;
 	p.index = g[2].val;
 	p.mapping = g[1].val & MAPPING_FLAGS ? 0 : g[1].val;

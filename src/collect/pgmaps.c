@@ -23,6 +23,29 @@ struct xa_walk {
 	u64 last;	/* a range is stored in many slots: the entry before */
 };
 
+static bool in_ranges(const struct pgmaps *p, u64 page)
+{
+	for (u32 i = 0; i < p->n; i++)
+		if (page >= p->v[i].first && page < p->v[i].end)
+			return true;
+	return false;
+}
+
+/* Only a DAX page has a DAX inode: its file keeps no other pages. */
+static bool inode_is_dax(struct snap *s, u64 page)
+{
+	u64 mapping, host;
+
+	return kmem_is_kernel_ptr(page) && !kmem_get(s->k, page, KF_PAGE_MAPPING, &mapping) &&
+	       !(mapping & 3) && !kmem_get(s->k, mapping, KF_MAPPING_HOST, &host) &&
+	       file_is_dax(s, host);
+}
+
+bool page_is_fsdax(struct snap *s, u64 page)
+{
+	return s->pages_by_inode ? inode_is_dax(s, page) : in_ranges(&s->pgmaps, page);
+}
+
 static int add_range(struct snap *s, u64 start, u64 end)
 {
 	u64 size = s->k->field[KF_PAGE].off;
@@ -33,7 +56,7 @@ static int add_range(struct snap *s, u64 start, u64 end)
 	int err;
 
 	/* a large range fills slots of several nodes: the same pgmap is met again */
-	if (start >= end || end >> PAGES_MAX_SHIFT || pgmaps_has(&s->pgmaps, m.first))
+	if (start >= end || end >> PAGES_MAX_SHIFT || in_ranges(&s->pgmaps, m.first))
 		return 0;
 	err = array_grow(&s->pgmaps.v, s->pgmaps.n, sizeof(m));
 	if (!err)
@@ -102,15 +125,27 @@ static bool have_fields(const struct kmem *k)
 	       kmem_has(k, KF_MEMORY_DEVICE_FS_DAX) && kmem_has(k, KF_PAGE);
 }
 
+/* What can be done without the ranges. */
+static void load_nothing(struct snap *s)
+{
+	if (!kmem_has(s->k, KF_HAS_DAX_BUSY_PAGE)) {
+		snap_probe(s, "CONFIG_FS_DAX", PROBE_MISSING,
+			   "nothing: this kernel has no DAX files, so nobody can wait for one");
+		return;
+	}
+	s->pages_by_inode = true;
+	snap_probe(s, "pgmap_array", PROBE_FALLBACK,
+		   "a DAX page is recognised by its inode, because this kernel hides data symbols "
+		   "(CONFIG_KALLSYMS_ALL): a wait for a reflinked page is missed");
+}
+
 int pgmaps_load(struct snap *s)
 {
 	struct xa_walk w = { .s = s };
 	u64 head;
 
 	if (!s->k->sym[KSYM_PGMAP_ARRAY] || !s->arch.vmemmap || !have_fields(s->k)) {
-		snap_probe(s, "pgmap_array", PROBE_MISSING,
-			   "DAX pages cannot be told from others, so no wait is found: this kernel "
-			   "hides data symbols (CONFIG_KALLSYMS_ALL) or has no CONFIG_FS_DAX");
+		load_nothing(s);
 		return 0;
 	}
 	snap_probe(s, "pgmap_array", PROBE_OK, NULL);
@@ -119,10 +154,3 @@ int pgmaps_load(struct snap *s)
 	return walk_entry(&w, head, 0);
 }
 
-bool pgmaps_has(const struct pgmaps *p, u64 page)
-{
-	for (u32 i = 0; i < p->n; i++)
-		if (page >= p->v[i].first && page < p->v[i].end)
-			return true;
-	return false;
-}

@@ -50,7 +50,7 @@ struct pgmaps {
 struct kpage {
 	u64 head;		/* address of the (head) struct page */
 	u64 mapping;		/* address_space; 0 when shared or gone */
-	u64 inode;		/* mapping->host; 0 unknown */
+	u64 inode;		/* mapping->host; when shared, of a waiter; 0 unknown */
 	u64 index;		/* page index in the file; FACT_UNKNOWN when shared */
 	u32 order;
 	s64 refs, mapcount, pincount;
@@ -103,6 +103,7 @@ struct snap {
 
 	struct ktasks tasks;
 	struct pgmaps pgmaps;
+	bool pages_by_inode;	/* the ranges are hidden: see page_is_fsdax() */
 	struct kwait *waits;
 	u32 nr_waits;
 	struct kpage *pages;	/* the pages that are waited for */
@@ -147,7 +148,11 @@ struct ktask *task_of_files(struct snap *s, u64 files);
 
 /* --- pgmaps.c */
 int pgmaps_load(struct snap *s);	/* 0 or -errno; emits probes */
-bool pgmaps_has(const struct pgmaps *p, u64 page);
+/*
+ * Whether an address is that of an fsdax struct page: by range, without touching it; or, where the
+ * kernel hides the ranges, by the page's inode, which has to be a DAX file.
+ */
+bool page_is_fsdax(struct snap *s, u64 page);
 
 /* --- waits.c */
 int waits_find(struct snap *s);	/* fills s->waits; 0 or -errno */
@@ -167,6 +172,8 @@ void file_tell(struct snap *s, u64 inode);
 const char *file_describe(struct snap *s, u64 file);
 /* A path by which we can open a file that the task has open or mapped; NULL unknown. */
 const char *file_path_for(struct snap *s, const struct ktask *t, u64 file);
+/* A regular file whose pages are DAX pages; any address may be asked. */
+bool file_is_dax(struct snap *s, u64 inode);
 /* The inode that a waiter works on, from its stack; 0 when none is found. */
 u64 file_of_waiter(struct snap *s, struct ktask *t);
 /* 0, or -errno; of the inode's filesystem. */
@@ -189,7 +196,11 @@ u64 fd_file(struct snap *s, const struct ktask *t, u64 fd);
 
 /* --- vmas.c */
 int vmas_load(struct snap *s);	/* of the inodes that are waited for */
+/* Of a shared folio only the file is known: then every mapping of the file may lead to it. */
 bool vma_covers(const struct kvma *v, const struct kpage *p);
+
+/* User addresses [from, to) at which a covering mapping can show the folio. */
+void vma_range(const struct kvma *v, const struct kpage *p, u64 *from, u64 *to);
 
 /* --- signals.c, cgroup.c */
 void signals_read(struct snap *s, const struct ktask *t, struct fact_signals *ret);

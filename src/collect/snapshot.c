@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "collect/mounts.h"
 #include "collect/snap.h"
 
 /* A wake-up in progress is over long before; a lost one is not. */
@@ -88,14 +89,17 @@ static bool in_scope(struct snap *s, const struct kwait *w)
 	return scope_matches(s->opts->scope, major, minor, ino);
 }
 
-/* A shared folio names no inode; the waiter does. */
+/* A shared folio names no inode; the waiter does. Its index in that file stays unknown. */
 static void name_inodes(struct snap *s)
 {
 	for (u32 i = 0; i < s->nr_waits; i++) {
 		struct kwait *w = &s->waits[i];
+		struct kpage *p = w->page ? page_find(s, w->page) : NULL;
 
 		if (!w->inode)
 			w->inode = file_of_waiter(s, task_find(s, w->task));
+		if (p && !p->inode)
+			p->inode = w->inode;
 	}
 }
 
@@ -171,6 +175,7 @@ static void tell_session(struct snap *s, bool coherent)
 		.utc_offset = s->k->time.utc_offset,
 		.mono_ns = s->k->time.mono_ns,
 		.snapshot = true,
+		.dax_mounts = mounts_count_dax(s),
 		.dax_devices = s->pgmaps.n,
 		.coherent_idle = coherent,
 	};
@@ -185,7 +190,7 @@ static int look(struct snap *s)
 	arch_init(&s->arch, s->k);
 	err = pgmaps_load(s);
 	/* without a DAX page there is no waiter, and no reason to unwind every task */
-	if (!err && (s->pgmaps.n || s->opts->walk_all))
+	if (!err && (s->pgmaps.n || s->pages_by_inode || s->opts->walk_all))
 		err = tasks_load(s);
 	err = err ? err : waits_find(s);
 	if (err)
@@ -217,11 +222,21 @@ static void snap_free(struct snap *s)
 	arena_free(&s->arena);
 }
 
+/* To see what is left when a kernel hides a symbol. */
+static void hide_symbol(struct kmem *k, const char *name)
+{
+	for (int s = 0; s < KSYM_MAX; s++)
+		if (!strcmp(name, ksym_name(s)))
+			k->sym[s] = 0;
+}
+
 static struct kmem *open_kmem(const struct snapshot_opts *opts, struct refusal *why)
 {
 	struct kmem *k = opts->image_read ? kmem_image(opts->image_read, why) : kmem_live(why);
 	struct kmem *recorder;
 
+	if (k && opts->without)
+		hide_symbol(k, opts->without);
 	if (!k || !opts->image_write)
 		return k;
 	recorder = kmem_record(k, opts->image_write);

@@ -92,6 +92,22 @@ bool vma_covers(const struct kvma *v, const struct kpage *p)
 {
 	u64 pages = (v->end - v->start) >> ARCH_PAGE_SHIFT;
 
-	return p->inode == v->inode && p->index != FACT_UNKNOWN &&
-	       p->index < v->pgoff + pages && p->index + (1ULL << p->order) > v->pgoff;
+	if (p->inode != v->inode)
+		return false;
+	return p->index == FACT_UNKNOWN ||
+	       (p->index < v->pgoff + pages && p->index + (1ULL << p->order) > v->pgoff);
+}
+
+void vma_range(const struct kvma *v, const struct kpage *p, u64 *from, u64 *to)
+{
+	u64 last = p->index + (1ULL << p->order);
+
+	*from = v->start;
+	*to = v->end;
+	if (p->index == FACT_UNKNOWN)
+		return;
+	if (p->index > v->pgoff)
+		*from += (p->index - v->pgoff) << ARCH_PAGE_SHIFT;
+	if (last - v->pgoff < (v->end - v->start) >> ARCH_PAGE_SHIFT)
+		*to = v->start + ((last - v->pgoff) << ARCH_PAGE_SHIFT);
 }

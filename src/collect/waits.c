@@ -46,17 +46,15 @@ static int read_entry(struct snap *s, u64 wbqe, struct entry *e)
 }
 
 /* The page a key stands for, and the count at which its waiters are woken; 0 for another key. */
-static u64 key_page(const struct snap *s, u64 key, s64 *idle_refs)
+static u64 key_page(struct snap *s, u64 key, s64 *idle_refs)
 {
-	u64 size = s->k->field[KF_PAGE].off, in_page;
+	/* vmemmap unknown: 0 will do, as long as the size of a struct page is a power of two */
+	u64 in_page = (key - s->arch.vmemmap) % s->k->field[KF_PAGE].off;
 
-	if (!pgmaps_has(&s->pgmaps, key))
-		return 0;
-	in_page = (key - s->arch.vmemmap) % size;
 	*idle_refs = in_page ? 1 : 0;
 	if (in_page && in_page != (u64)s->k->field[KF_PAGE_REFCOUNT].off)
 		return 0;
-	return key - in_page;
+	return page_is_fsdax(s, key - in_page) ? key - in_page : 0;
 }
 
 static bool on_own_stack(const struct snap *s, const struct ktask *t, u64 wbqe)
@@ -98,9 +96,9 @@ static int take_entry(struct snap *s, const struct entry *e)
 	struct ktask *t = task_find(s, e->task);
 	struct entry again;
 	s64 idle_refs;
-	u64 page = key_page(s, e->key, &idle_refs);
+	u64 page = e->bit_nr == BIT_NR_VAR ? key_page(s, e->key, &idle_refs) : 0;
 
-	if (e->bit_nr != BIT_NR_VAR || !page)
+	if (!page)
 		return 0;
 	if (!t || !on_own_stack(s, t, e->wbqe) || read_entry(s, e->wbqe, &again) ||
 	    memcmp(&again, e, sizeof(again)))
@@ -285,7 +283,7 @@ int waits_find(struct snap *s)
 	int err = 0;
 
 	tell_probes(s);
-	if (!s->pgmaps.n)
+	if (!s->pgmaps.n && !s->pages_by_inode)
 		return 0;
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		torn = 0;

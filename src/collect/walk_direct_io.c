@@ -14,7 +14,7 @@
 
 enum { IOV_LIMIT = 1024 /* UIO_MAXIOV */, STACK_WORDS_MAX = 4096, SECTOR = 512 };
 
-/* How many bytes of the buffers lie in pages of the folio; the user's view of the pin. */
+/* How many bytes of the buffers can lie in the folio: all of it, where its index is unknown. */
 struct overlap {
 	struct snap *s;
 	const struct kpage *page;
@@ -66,19 +66,15 @@ static u64 max_u64(u64 a, u64 b)
 /* Adds what a user buffer has in common with the folio, through any mapping of its file. */
 static void add_buffer(struct overlap *o, u64 base, u64 len)
 {
-	const struct kpage *p = o->page;
-
 	for (u32 i = 0; i < o->s->nr_vmas; i++) {
 		const struct kvma *v = &o->s->vmas[i];
-		u64 first, last, from, to;
+		u64 from, to;
 
-		if (v->mm != o->mm || !vma_covers(v, p))
+		if (v->mm != o->mm || !vma_covers(v, o->page))
 			continue;
-		first = max_u64(p->index, v->pgoff);
-		last = p->index + (1ULL << p->order);
-		from = max_u64(base, v->start + ((first - v->pgoff) << ARCH_PAGE_SHIFT));
-		to = min_u64(base + len, v->start + ((last - v->pgoff) << ARCH_PAGE_SHIFT));
-		to = min_u64(to, v->end);
+		vma_range(v, o->page, &from, &to);
+		from = max_u64(base, from);
+		to = min_u64(base + len, to);
 		if (from < to)
 			o->bytes += to - from;
 	}
@@ -96,44 +92,71 @@ static void add_vector(struct overlap *o, u64 addr, u64 n)
 		add_buffer(o, (u64)iov[i].iov_base, iov[i].iov_len);
 }
 
-/* A bio_vec of up to four pages lies on the submitter's stack: {page, len, offset}. */
+/*
+ * Whether two words are a bio_vec {bv_page, bv_len, bv_offset} of a direct I/O that reaches into the
+ * folio. Neighbouring pages share one bio_vec.
+ */
+static bool is_bio_vec_of(struct snap *s, const u64 *words, const struct kpage *p)
+{
+	u64 first = words[0], size = s->k->field[KF_PAGE].off;
+	u32 len = words[1], off = words[1] >> 32;
+	u64 end = first + ((off + (u64)len + ARCH_PAGE_SIZE - 1) >> ARCH_PAGE_SHIFT) * size;
+
+	if (!len || len % SECTOR || off % SECTOR || off >= ARCH_PAGE_SIZE || first % 8)
+		return false;
+	return first < p->head + (size << p->order) && end > p->head && page_is_fsdax(s, first);
+}
+
+/* The bio of a short request lies on its submitter's stack, bio_vecs included. */
 static bool page_on_stack(struct snap *s, const struct ktask *t, const struct kpage *p)
 {
 	static u64 words[STACK_WORDS_MAX];
 	u64 start;
 	u32 n = task_stack_words(s, t, words, STACK_WORDS_MAX, &start);
 
-	for (u32 i = 0; i + 1 < n; i++) {
-		u32 len = words[i + 1], off = words[i + 1] >> 32;
-
-		if (page_find(s, words[i]) == p && len && !(len % SECTOR) && !(off % SECTOR) &&
-		    off < ARCH_PAGE_SIZE)
+	for (u32 i = 0; i + 1 < n; i++)
+		if (is_bio_vec_of(s, words + i, p))
 			return true;
-	}
 	return false;
+}
+
+/* How sure it is that this call pins the page, and the clause that says why. */
+static enum fact_confidence judge(struct snap *s, const struct ktask *t, const struct kpage *p,
+				  u64 bytes, const char **detail)
+{
+	const char *where = task_stack_any(t, in_flight);
+	unsigned long long n = bytes;
+
+	if (where && page_on_stack(s, t, p)) {
+		*detail = "its bio, on its kernel stack, names the page";
+		return CONF_EXACT;
+	}
+	if (!where) {
+		*detail = "its buffer is in this file, but it does not sleep in direct I/O";
+		return CONF_CANDIDATE;
+	}
+	if (p->index == FACT_UNKNOWN) {
+		*detail = snap_text(s, "%llu bytes of its buffer are in this file; it sleeps in %s",
+				    n, where);
+		return CONF_CANDIDATE;
+	}
+	*detail = snap_text(s, "%llu bytes of its buffer are this page; it sleeps in %s", n, where);
+	return CONF_LIKELY;
 }
 
 static void tell_hold(struct snap *s, struct ktask *t, const struct kpage *p, u64 file, u64 bytes)
 {
 	struct fact_releaser r = { .task = t->r.task, .fd = (s32)t->regs.args[0] };
 	struct fact f = { .type = FACT_HOLD };
-	const char *where = task_stack_any(t, in_flight);
-	bool seen = where && page_on_stack(s, t, p);
 
 	task_tell(s, t);
 	f.hold.page = p->head;
 	f.hold.how = HOW_DIRECT_IO;
-	f.hold.confidence = seen ? CONF_EXACT : where ? CONF_LIKELY : CONF_CANDIDATE;
-	f.hold.refs = where ? 1 : 0;
+	f.hold.confidence = judge(s, t, p, bytes, &f.hold.detail);
+	f.hold.refs = f.hold.confidence == CONF_CANDIDATE ? 0 : 1;
 	f.hold.object_kind = "file";
 	f.hold.object_id = snap_text(s, "fd %d", (s32)t->regs.args[0]);
 	f.hold.target = file_describe(s, file);
-	f.hold.detail = seen ? snap_text(s, "%llu bytes of its buffer are this page, which its bio "
-					    "names", (unsigned long long)bytes) :
-			where ? snap_text(s, "%llu bytes of its buffer are this page; it sleeps in %s",
-					  (unsigned long long)bytes, where) :
-				snap_text(s, "%llu bytes of its buffer are this page, but it does "
-					     "not sleep in direct I/O", (unsigned long long)bytes);
 	f.hold.held_ns = task_asleep_ns(s, t);
 	f.hold.releasers = &r;
 	f.hold.nr_releasers = 1;

@@ -32,16 +32,12 @@ static int entries_of(struct snap *s, const struct kvma *v, const struct kpage *
 		.first_pfn = arch_page_to_pfn(&s->arch, s->k, p->head),
 		.nr_pfns = 1ULL << p->order,
 	};
-	u64 first = p->index > v->pgoff ? p->index - v->pgoff : 0;
-	u64 addr = v->start + (first << ARCH_PAGE_SHIFT);
-	u64 end = v->start + ((p->index + c.nr_pfns - v->pgoff) << ARCH_PAGE_SHIFT);
-	u64 pgd;
+	u64 addr, end, pgd;
 	int err = kmem_get(s->k, v->mm, KF_MM_PGD, &pgd);
 
 	if (err)
 		return err;
-	if (end > v->end)
-		end = v->end;
+	vma_range(v, p, &addr, &end);
 	err = arch_walk_ptes(&s->arch, s->k, pgd, addr, end - addr, count_entry, &c);
 	return err < 0 ? err : (int)c.entries;
 }
@@ -119,7 +115,7 @@ static void look_at(struct snap *s, const struct kpage *p)
 
 bool walk_mappings_available(const struct snap *s)
 {
-	return s->arch.direct_map && kmem_has(s->k, KF_MM_PGD) && kmem_has(s->k, KF_VMA_RB);
+	return s->arch.direct_map && s->arch.vmemmap && kmem_has(s->k, KF_MM_PGD) && kmem_has(s->k, KF_VMA_RB);
 }
 
 int walk_mappings(struct snap *s)

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "collect/mounts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEVICES_MAX = 256 };
+
+/* Undoes \ooo, which mountinfo writes for white space and backslash. */
+static void unescape(char *text)
+{
+	char *to = text;
+
+	for (; *text; to++) {
+		if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && text[2] && text[3]) {
+			*to = (text[1] - '0') << 6 | (text[2] - '0') << 3 | (text[3] - '0');
+			text += 4;
+		} else {
+			*to = *text++;
+		}
+	}
+	*to = '\0';
+}
+
+static bool find_mount(char *text, u32 major, u32 minor, struct mount *m)
+{
+	char *save = NULL;
+
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		unsigned int maj, min;
+
+		if (sscanf(line, "%*u %*u %u:%u %4095s %4095s", &maj, &min, m->root, m->point) < 4 ||
+		    maj != major || min != minor)
+			continue;
+		unescape(m->root);
+		unescape(m->point);
+		return true;
+	}
+	return false;
+}
+
+bool mount_in(struct snap *s, const char *mountinfo, u32 major, u32 minor, struct mount *m)
+{
+	char *text = s->k->ops->read_file(s->k, mountinfo);
+	bool found = text && find_mount(text, major, minor, m);
+
+	free(text);
+	return found;
+}
+
+bool mount_of(struct snap *s, u32 major, u32 minor, struct mount *m)
+{
+	return mount_in(s, "/proc/self/mountinfo", major, minor, m) ||
+	       mount_in(s, "/proc/1/mountinfo", major, minor, m);
+}
+
+/* A bind mount of a directory cuts its root off. */
+const char *mount_join(struct snap *s, const struct mount *m, const char *path)
+{
+	size_t root = strlen(m->root);
+
+	if (strcmp(m->root, "/") && !strncmp(path, m->root, root) && strchr("/", path[root]))
+		path += root;
+	return snap_text(s, "%s%s", strcmp(m->point, "/") ? m->point : "", *path ? path : "/");
+}
+
+/* XFS does not show dax=inode, its default: then the device decides. */
+static bool device_has_dax(struct snap *s, u32 major, u32 minor)
+{
+	char path[64], *text;
+	bool dax;
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/queue/dax", major, minor);
+	text = s->k->ops->read_file(s->k, path);
+	dax = text && text[0] == '1';
+	free(text);
+	return dax;
+}
+
+static bool may_be_dax(struct snap *s, const char *fstype, const char *opts, u32 major, u32 minor)
+{
+	if (strstr(opts, "dax=never"))
+		return false;
+	if (strstr(opts, ",dax") || !strncmp(opts, "dax", 3))
+		return true;
+	return (!strcmp(fstype, "xfs") || !strcmp(fstype, "ext4")) &&
+	       device_has_dax(s, major, minor);
+}
+
+u32 mounts_count_dax(struct snap *s)
+{
+	char *text = s->k->ops->read_file(s->k, "/proc/self/mountinfo"), *save = NULL;
+	u64 seen[DEVICES_MAX];
+	u32 nr_seen = 0, count = 0;
+
+	for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line && nr_seen < DEVICES_MAX;
+	     line = strtok_r(NULL, "\n", &save)) {
+		char fstype[64], opts[1024] = "", *behind = strstr(line, " - ");
+		unsigned int major, minor;
+		u32 i = 0;
+
+		if (!behind || sscanf(line, "%*u %*u %u:%u", &major, &minor) != 2 ||
+		    sscanf(behind, " - %63s %*s %1023s", fstype, opts) < 1)
+			continue;
+		while (i < nr_seen && seen[i] != ((u64)major << 32 | minor))
+			i++;
+		if (i < nr_seen)
+			continue;
+		seen[nr_seen++] = (u64)major << 32 | minor;
+		count += may_be_dax(s, fstype, opts, major, minor);
+	}
+	free(text);
+	return count;
+}
