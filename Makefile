@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# make [all|check|check-unit|check-vm|demo|bench|lint|fmt|install|uninstall|clean|deps]
+#   V=1 shows commands   O=DIR builds there   SAN=1 with ASan and UBSan   STATIC=1 one static file
+#   check-unit: T="test_opts test_scope" selects
+#   check-vm:   KERNELS="5.10 6.1" SCENARIOS="vmsplice*" selects
+
+VERSION := 0.1.0
+
+O       ?= build
+PREFIX  ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR  ?= $(PREFIX)/share/man
+CLANG   ?= clang
+CLANG_FORMAT ?= clang-format
+PKG_CONFIG   ?= pkg-config
+
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: all check check-unit check-vm demo bench lint fmt install uninstall clean deps unit-programs
+
+ifneq ($(V),1)
+Q   = @
+msg = @printf '  %-8s %s\n' $(1) $(2);
+endif
+
+# Debian keeps bpftool and qemu's helpers where only root's PATH leads.
+export PATH := $(PATH):/usr/sbin:/sbin
+
+# Ubuntu's bpftool is a wrapper that wants the tools of the very kernel that runs.
+BPFTOOL ?= $(shell bpftool version >/dev/null 2>&1 && echo bpftool || \
+	ls -d /usr/lib/linux*tools*/*/bpftool 2>/dev/null | tail -n 1)
+
+comma := ,
+
+# A build with sanitizers shares nothing but the BPF objects with the plain one.
+B := $(O)$(if $(SAN),/san)
+SAN_FLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer)
+
+SRCS  ?= $(wildcard src/*/*.c)
+OBJS   = $(SRCS:%.c=$(B)/obj/%.o)
+LIB    = $(B)/libdaxtop.a
+PROG   = $(B)/daxtrace
+BPF_SRCS := $(wildcard bpf/*.bpf.c)
+SKELS  = $(BPF_SRCS:bpf/%.bpf.c=$(O)/skel/%.skel.h)
+T     ?= $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+# Selected tests are built without the program, and run without the tests of its command line.
+ONLY_T := $(filter command,$(origin T))
+TESTS  = $(T:%=$(B)/tests/%)
+BENCH  = $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
+C_FILES = $(sort $(wildcard bpf/*.[ch] include/*/*.h src/*/*.[ch] tools/*.[ch] tests/*/*.[ch] \
+	tests/*/*/*.[ch]))
+
+LIBS := libelf zlib libdw jansson
+LIBBPF_A := $(wildcard $(shell $(PKG_CONFIG) --variable=libdir libbpf 2>/dev/null)/libbpf.a)
+PC_CFLAGS := $(shell $(PKG_CONFIG) --cflags libbpf $(LIBS) 2>/dev/null)
+LDLIBS := $(or $(LIBBPF_A),$(shell $(PKG_CONFIG) --libs libbpf 2>/dev/null)) \
+	$(shell $(PKG_CONFIG) $(if $(STATIC),--static) --libs $(LIBS) 2>/dev/null)
+
+CFLAGS  ?= -O2 -g
+WERROR  ?= -Werror
+ALL_CPPFLAGS = -D_GNU_SOURCE -DDAXTOP_VERSION='"$(VERSION)"' -Iinclude -Isrc -I$(O)/skel \
+	$(PC_CFLAGS) $(CPPFLAGS)
+ALL_CFLAGS = -std=gnu11 -Wall -Wextra $(WERROR) $(CFLAGS) $(SAN_FLAGS)
+ALL_LDFLAGS = $(SAN_FLAGS) $(if $(STATIC),-static) $(LDFLAGS)
+COMPILE = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP
+
+ARCH := $(shell uname -m | sed -e s/x86_64/x86/ -e s/aarch64/arm64/ -e s/ppc64le/powerpc/ \
+	-e s/riscv64/riscv/ -e s/s390x/s390/)
+BPF_CFLAGS ?= -O2 -g
+ALL_BPF_CFLAGS = -std=gnu11 -target bpf -D__TARGET_ARCH_$(ARCH) -Wall $(WERROR) -Ibpf -Iinclude \
+	$(PC_CFLAGS) $(BPF_CFLAGS)
+
+all: $(PROG)
+
+# What is missing is said once, before the first compiler error could say it worse.
+$(O)/.deps: packaging/deps packaging/need
+	$(Q)packaging/need build
+	$(Q)mkdir -p $(@D) && touch $@
+
+$(O)/bpf/%.bpf.o: bpf/%.bpf.c | $(O)/.deps
+	$(call msg,BPF,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(ALL_BPF_CFLAGS) -MMD -MP -c $< -o $@
+
+# The BPF linker drops DWARF and keeps BTF, which CO-RE needs.
+$(O)/bpf/%.o: $(O)/bpf/%.bpf.o
+	$(Q)$(BPFTOOL) gen object $@ $<
+
+$(O)/skel/%.skel.h: $(O)/bpf/%.o
+	$(call msg,SKEL,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf >$@
+
+$(B)/obj/%.o: %.c | $(O)/.deps
+	$(call msg,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(COMPILE) -c $< -o $@
+
+# Dependency files know which object includes which skeleton only after the first build.
+$(filter $(B)/obj/src/collect/%,$(OBJS)): | $(SKELS)
+
+$(LIB): $(OBJS)
+	$(call msg,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(OBJS)
+
+$(PROG): $(B)/obj/tools/daxtrace.o $(LIB)
+	$(call msg,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(LDLIBS) -o $@
+
+$(B)/tests/%: $(B)/obj/tests/unit/%.o $(LIB)
+	$(call msg,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ -lcmocka $(LDLIBS) -o $@
+
+$(B)/bench/%: $(B)/obj/tests/bench/%.o $(LIB)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(LDLIBS) -o $@
+
+.SECONDARY:
+
+unit-programs: $(if $(ONLY_T),,$(PROG)) $(TESTS)
+
+deps:
+	$(Q)packaging/need --install build lint unit vm
+
+check:
+	$(Q)MAKE='$(MAKE)' O='$(O)' tests/check
+
+check-unit:
+	$(Q)packaging/need --install build unit
+	$(Q)$(MAKE) SAN=1 unit-programs
+	$(Q)tests/run-unit $(O)/results/unit $(T:%=$(O)/san/tests/%) \
+		$(if $(ONLY_T),,-- $(O)/san/daxtrace)
+
+check-vm:
+	$(Q)packaging/need --install build vm
+	$(Q)$(MAKE) all
+	$(Q)O='$(abspath $(O))' tests/run-vm $(O)/results/vm $(if $(KERNELS),--kernels '$(KERNELS)') \
+		$(if $(SCENARIOS),--scenarios '$(SCENARIOS)')
+
+demo:
+	$(Q)packaging/need --install build vm
+	$(Q)$(MAKE) all
+	$(Q)O='$(abspath $(O))' tests/vm/demo
+
+bench: $(PROG) $(BENCH)
+	$(Q)tests/bench/run $(PROG) $(O)/bench
+
+lint:
+	$(Q)packaging/need --install lint
+	$(Q)mkdir -p $(O)/results
+	$(Q)CLANG_FORMAT='$(CLANG_FORMAT)' tests/lint/run $(O)/results/lint $(C_FILES)
+
+fmt:
+	$(Q)$(CLANG_FORMAT) -i $(C_FILES)
+
+install: all
+	install -D -m 0755 $(PROG) $(DESTDIR)$(SBINDIR)/daxtrace
+	install -D -m 0644 man/daxtrace.8 $(DESTDIR)$(MANDIR)/man8/daxtrace.8
+
+uninstall:
+	rm -f $(DESTDIR)$(SBINDIR)/daxtrace $(DESTDIR)$(MANDIR)/man8/daxtrace.8
+
+clean:
+	rm -rf $(O)
+
+-include $(OBJS:.o=.d) $(TESTS:$(B)/tests/%=$(B)/obj/tests/unit/%.d) \
+	$(B)/obj/tools/daxtrace.d $(BPF_SRCS:bpf/%.bpf.c=$(O)/bpf/%.bpf.d)
