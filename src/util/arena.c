@@ -7,7 +7,7 @@
 
 #include "util/arena.h"
 
-#define BLOCK_SIZE	(64 * 1024)
+#define BLOCK_SIZE (64 * 1024)
 
 struct arena_block {
 	struct arena_block *next;

@@ -8,7 +8,7 @@
 struct arena_block;
 
 struct arena {
-	struct arena_block *head;	/* zero-initialised: empty */
+	struct arena_block *head; /* zero-initialised: empty */
 };
 
 /* Zeroed memory for any type; n elements of size bytes. NULL without memory or when 0 bytes. */

@@ -7,17 +7,16 @@
 #include <stddef.h>
 
 struct strbuf {
-	char *s;		/* NUL-terminated once something was added */
+	char *s; /* NUL-terminated once something was added */
 	size_t len, cap;
-	bool failed;		/* out of memory: the content is incomplete */
+	bool failed; /* out of memory: the content is incomplete */
 };
 
 void sb_add(struct strbuf *sb, const char *s, size_t len);
 void sb_puts(struct strbuf *sb, const char *s);
 void sb_putc(struct strbuf *sb, char c);
 
-__attribute__((format(printf, 2, 3)))
-void sb_printf(struct strbuf *sb, const char *fmt, ...);
+__attribute__((format(printf, 2, 3))) void sb_printf(struct strbuf *sb, const char *fmt, ...);
 
 /* Hands the string over to the caller, who frees it, and empties sb. NULL without memory. */
 char *sb_take(struct strbuf *sb);
