@@ -170,9 +170,14 @@ static const char *const wait_loops[] = {
 	/* before */
 	"ext4_break_layouts", "xfs_break_dax_layouts", "fuse_dax_break_layouts",
 	"__fuse_dax_break_layouts",
-	/* 5.10, where xfs_break_dax_layouts() is inlined; 6.1 on for reflink */
-	"xfs_break_layouts", "xfs_ilock2_io_mmap",
+	/* 5.10, where xfs_break_dax_layouts() is inlined */
+	"xfs_break_layouts",
 	NULL,
+};
+
+/* Takes other locks too, so that only an entry on the stack makes its task a waiter for a page. */
+static const char *const reflink_loops[] = {
+	"xfs_ilock2_io_mmap", NULL,
 };
 
 static const char *const lease_waits[] = {
@@ -214,19 +219,25 @@ static bool is_known_waiter(const struct snap *s, u64 task)
 	return false;
 }
 
-static int take_by_stack(struct snap *s, struct ktask *t)
+static int take_by_entry(struct snap *s, const struct ktask *t)
 {
-	struct kwait w = { .task = t->r.task, .on = ON_PAGE };
 	struct entry e;
 
+	return entry_on_stack(s, t, &e) ? take_entry(s, &e) : 0;
+}
+
+static int take_by_stack(struct snap *s, struct ktask *t)
+{
+	struct kwait w = { .task = t->r.task };
+
+	if (!task_stack_any(t, wait_loops))
+		return have_table(s) ? 0 : take_by_entry(s, t);
 	if (task_stack_any(t, lock_waits))
 		w.on = ON_LOCK;
 	else if (task_stack_any(t, entry_lock_waits))
 		w.on = ON_ENTRY_LOCK;
-	else if (have_table(s))
-		return -ESTALE;		/* woken or falling asleep just now: look again */
-	else if (entry_on_stack(s, t, &e))
-		return take_entry(s, &e);
+	else	/* not in the table: it was woken or falls asleep just now, so look again */
+		return have_table(s) ? -ESTALE : take_by_entry(s, t);
 	w.inode = file_of_waiter(s, t);
 	/* these frames also serve files that are not DAX, when their lock is contended */
 	return w.inode ? add_wait(s, w) : 0;
@@ -238,8 +249,9 @@ static int find_by_stack(struct snap *s, u32 *torn)
 		struct ktask *t = &s->tasks.v[i];
 		int err;
 
-		if (!task_is_asleep(t) || !task_stack_any(t, wait_loops) ||
-		    task_stack_any(t, lease_waits) || is_known_waiter(s, t->r.task))
+		if (!task_is_asleep(t) || task_stack_any(t, lease_waits) ||
+		    (!task_stack_any(t, wait_loops) && !task_stack_any(t, reflink_loops)) ||
+		    is_known_waiter(s, t->r.task))
 			continue;
 		err = take_by_stack(s, t);
 		if (err == -ENOMEM)
