@@ -71,8 +71,8 @@ void wfg_free(struct wfg *g);
 
 /*
  * Copies a fact into the graph: one with the id of an earlier one replaces it; a hold's id is its
- * page, mechanism and object, and without an object it always counts as another one. Losses at
- * one place add up. 0, -ENOMEM, -EINVAL for an unknown type. A fact_sink_fn.
+ * page, mechanism and object, for I/O also its task; without an object it always counts as another
+ * one. Losses at one place add up. 0, -ENOMEM, -EINVAL for an unknown type. A fact_sink_fn.
  */
 int wfg_add(void *graph, const struct fact *fact);
 

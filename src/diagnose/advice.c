@@ -1,0 +1,520 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <signal.h>
+#include <string.h>
+
+#include "diagnose/advice.h"
+#include "diagnose/phrase.h"
+#include "diagnose/signals.h"
+
+#define NAMED 8 /* processes named in advice */
+
+static void note_no_signal(struct verdict *v, const char *why)
+{
+	struct strbuf sb = { 0 };
+
+	sb_puts(&sb, "No signal ends this wait: ");
+	phrase_task(&sb, v->wait->task);
+	sb_printf(&sb, " %s.", why);
+	verdict_note(v, &sb);
+}
+
+/* Why a signal cannot end the wait, NULL when one can. */
+static const char *wait_uninterruptible(const struct wfg_wait *wait)
+{
+	const char *why = signal_unreachable(wait->task);
+
+	if (why)
+		return why;
+	if (wait->w.interruptible && wait->task->t.state == 'S')
+		return NULL;
+	return "sleeps uninterruptibly, and not even SIGKILL wakes it";
+}
+
+void advise_restart(struct verdict *v)
+{
+	const struct wfg_task *waiter = v->wait->task;
+	const char *why = wait_uninterruptible(v->wait);
+	enum disposition cont = signal_disposition(waiter, SIGCONT);
+	struct strbuf action = { 0 }, effect = { 0 };
+
+	if (why) {
+		note_no_signal(v, why);
+		return;
+	}
+	if (cont == DISPOSITION_UNKNOWN || cont == DISPOSITION_CAUGHT) {
+		sb_printf(&effect, "Stopping and continuing %u is not advised: SIGCONT %s.",
+			  waiter->t.pid, disposition_text(cont));
+		verdict_note(v, &effect);
+		advise_interrupt(v, "interrupt");
+		return;
+	}
+	sb_printf(&action, "kill -STOP %u; kill -CONT %u", waiter->t.pid, waiter->t.pid);
+	sb_puts(&effect, "The wait starts again, finds the page idle, and the ");
+	phrase_op(&effect, v->wait);
+	sb_puts(&effect, " completes; nothing is lost.");
+	verdict_advice(v, ADVICE_COMMAND, "lost_wakeup", &action, &effect);
+}
+
+struct gentle {
+	int signo;
+	const char *name;
+};
+
+static const struct gentle gentle[] = { { SIGINT, "INT" }, { SIGTERM, "TERM" } };
+#define NR_GENTLE (sizeof(gentle) / sizeof(gentle[0]))
+
+/* "SIGINT is blocked, SIGTERM is ignored" for the first n. */
+static void phrase_dispositions(struct strbuf *sb, const struct wfg_task *task, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		sb_printf(sb, "%sSIG%s %s", i ? ", " : "", gentle[i].name,
+			  disposition_text(signal_disposition(task, gentle[i].signo)));
+}
+
+static void phrase_undone(struct strbuf *sb, const struct wfg_wait *wait)
+{
+	bool size = wait->w.op == OP_TRUNCATE || wait->w.op == OP_OPEN_TRUNC;
+
+	sb_puts(sb, "the ");
+	phrase_op(sb, wait);
+	sb_puts(sb, size ? " is not done and the file keeps its size" :
+			   " is not done and the file stays as it is");
+	if (!wait->nr_queued)
+		return;
+	sb_puts(sb, "; the ");
+	if (wait->nr_queued == 1)
+		sb_puts(sb, "task queued behind it runs on");
+	else
+		sb_printf(sb, "%u tasks queued behind it run on", wait->nr_queued);
+}
+
+/* Ending the waiter also closes its own pipes. */
+static void add_lost_data(struct strbuf *sb, const struct wfg_wait *wait)
+{
+	for (u32 i = 0; wait->page && i < wait->page->nr_holds; i++) {
+		const struct wfg_hold *h = wait->page->holds[i];
+
+		if (h->h.how == HOW_VMSPLICE && h->h.object_id && hold_is_own(h, wait->task))
+			sb_printf(sb, " What nobody has read from %s is lost.", h->h.object_id);
+	}
+}
+
+static void interrupt_with(struct verdict *v, size_t i, const char *proven_by)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+
+	sb_printf(&action, "kill -%s %u", gentle[i].name, v->wait->task->t.pid);
+	sb_puts(&effect, "Ends ");
+	phrase_task(&effect, v->wait->task);
+	sb_puts(&effect, ": ");
+	phrase_undone(&effect, v->wait);
+	sb_putc(&effect, '.');
+	add_lost_data(&effect, v->wait);
+	if (i) {
+		sb_printf(&effect, " SIG%s, because ", gentle[i].name);
+		phrase_dispositions(&effect, v->wait->task, i);
+		sb_putc(&effect, '.');
+	}
+	verdict_advice(v, ADVICE_COMMAND, proven_by, &action, &effect);
+}
+
+void advise_interrupt(struct verdict *v, const char *proven_by)
+{
+	const char *why = wait_uninterruptible(v->wait);
+	struct strbuf sb = { 0 };
+
+	if (why) {
+		note_no_signal(v, why);
+		return;
+	}
+	for (size_t i = 0; i < NR_GENTLE; i++) {
+		if (signal_disposition(v->wait->task, gentle[i].signo) == DISPOSITION_DEFAULT) {
+			interrupt_with(v, i, proven_by);
+			return;
+		}
+	}
+	sb_puts(&sb, "A signal would end the wait, but none is advised for ");
+	phrase_task(&sb, v->wait->task);
+	sb_puts(&sb, ": ");
+	if (v->wait->task->t.signals.known)
+		phrase_dispositions(&sb, v->wait->task, NR_GENTLE);
+	else
+		sb_puts(&sb, "how it handles signals could not be read");
+	sb_putc(&sb, '.');
+	verdict_note(v, &sb);
+}
+
+bool advise_drain(struct verdict *v, const struct wfg_hold *h)
+{
+	const struct wfg_releaser *r = h->nr_releasers ? &h->releasers[0] : NULL;
+	struct strbuf action = { 0 }, effect = { 0 };
+
+	if (h->h.how != HOW_VMSPLICE || !r || r->fd < 0 || !h->h.drain_bytes)
+		return false;
+	sb_printf(&action, "dd if=/proc/%u/fd/%d of=/dev/null bs=%llu count=1", r->task->t.pid,
+		  r->fd, (unsigned long long)h->h.drain_bytes);
+	sb_puts(&effect, "Reads ");
+	phrase_count(&effect, h->h.drain_bytes, "byte");
+	sb_printf(&effect,
+		  " out of %s, which releases the page; this data is lost to the pipe's reader.",
+		  h->h.object_id ? h->h.object_id : "the pipe");
+	verdict_advice(v, ADVICE_COMMAND, "self_deadlock_close", &action, &effect);
+	return true;
+}
+
+/* What has to go as well, beside the references that the advice releases. */
+static void add_remaining(struct strbuf *sb, const struct wfg_page *page, s64 released)
+{
+	s64 rest = page->busy - released;
+
+	if (rest <= 0)
+		return;
+	sb_putc(sb, ' ');
+	phrase_count(sb, rest, "other reference");
+	sb_puts(sb, rest == 1 ? " has" : " have");
+	sb_puts(sb, " to go as well before the wait ends.");
+}
+
+/* What comes of it when references of the page go and the holder loses nothing. */
+static void add_outcome(struct strbuf *sb, const struct wfg_wait *wait, s64 released)
+{
+	sb_puts(sb, released == 1 ? " the reference goes" : " the references go");
+	if (wait->page->busy <= released) {
+		sb_puts(sb, " and the ");
+		phrase_op(sb, wait);
+		sb_puts(sb, " goes on");
+	}
+	sb_puts(sb, "; nothing is lost.");
+	add_remaining(sb, wait->page, released);
+}
+
+static bool is_queued(const struct wfg_wait *wait, const struct wfg_task *task)
+{
+	for (u32 i = 0; i < wait->nr_queued; i++)
+		if (wait->queued[i].task->t.pid == task->t.pid)
+			return true;
+	return false;
+}
+
+static void note_stuck_reader(struct verdict *v, const struct wfg_task *reader, const char *why)
+{
+	struct strbuf sb = { 0 };
+
+	phrase_task(&sb, reader);
+	sb_printf(&sb, " could read the pipe, but it %s.", why);
+	verdict_note(v, &sb);
+}
+
+/* Readers of the pipe, other than the waiter's process, that are able to read. */
+static void collect_readers(struct verdict *v, const struct wfg_hold *h, struct processes *p)
+{
+	const struct wfg_wait *wait = v->wait;
+
+	for (u32 i = 0; i < h->nr_releasers; i++) {
+		const struct wfg_task *t = h->releasers[i].task;
+
+		if (!h->releasers[i].reads || t->t.pid == wait->task->t.pid)
+			continue;
+		if (is_queued(wait, t))
+			note_stuck_reader(v, t, "is itself queued behind this wait");
+		else if (t->t.state == 'T' || t->t.state == 't')
+			note_stuck_reader(v, t, "is stopped");
+		else if (t->t.state == 'D')
+			note_stuck_reader(v, t, "sleeps in state D");
+		else
+			processes_add_task(p, t);
+	}
+}
+
+static void advise_readers(struct verdict *v, const struct wfg_hold *h)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+	struct processes readers = { 0 };
+
+	collect_readers(v, h, &readers);
+	processes_sort(&readers);
+	if (!readers.n)
+		return;
+	sb_puts(&action, "Let ");
+	phrase_processes(&action, &readers, NAMED);
+	sb_printf(&action, " read %s.", h->h.object_id ? h->h.object_id : "the pipe");
+	if (h->h.drain_bytes) {
+		sb_puts(&effect, "Once ");
+		phrase_count(&effect, h->h.drain_bytes, "byte");
+		sb_puts(&effect, h->h.drain_bytes == 1 ? " is read," : " are read,");
+	} else {
+		sb_puts(&effect, "Once the data of the page is read,");
+	}
+	add_outcome(&effect, v->wait, h->h.refs);
+	processes_free(&readers);
+	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
+}
+
+/*
+ * The device-mapper name in "dm-0 (slow)". Only what the shell takes literally: dmsetup(8) allows
+ * more in a name, but a name is chosen by others and the command is pasted as root.
+ */
+static bool dm_name(const char *target, const char **name, int *len)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				    "+.:@_-";
+	const char *s = target;
+
+	if (!s || strncmp(s, "dm-", 3) != 0)
+		return false;
+	s += 3 + strspn(s + 3, "0123456789");
+	if (strncmp(s, " (", 2) != 0)
+		return false;
+	*name = s + 2;
+	*len = strspn(*name, plain);
+	return *len && **name != '-' && (*name)[*len] == ')';
+}
+
+static void advise_dm(struct verdict *v, const char *name, int len, s64 refs)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+
+	sb_printf(&action, "dmsetup info %.*s", len, name);
+	sb_puts(&effect, "Shows whether the device is SUSPENDED; changes nothing.");
+	verdict_advice(v, ADVICE_COMMAND, "dm_resume", &action, &effect);
+	sb_printf(&action, "dmsetup resume %.*s", len, name);
+	sb_puts(&effect, "Lets a suspended device go on: when the I/O completes,");
+	add_outcome(&effect, v->wait, refs);
+	verdict_advice(v, ADVICE_COMMAND, "dm_resume", &action, &effect);
+}
+
+static bool same_target(const struct fact_hold *a, const struct fact_hold *b)
+{
+	if (a->how != HOW_DIRECT_IO || b->how != HOW_DIRECT_IO)
+		return false;
+	if (!a->target || !b->target)
+		return a->target == b->target;
+	return !strcmp(a->target, b->target);
+}
+
+/* References of all I/O to the target of hold i; 0 when an earlier hold has the same target. */
+static s64 target_refs(const struct wfg_page *page, u32 i)
+{
+	const struct fact_hold *h = &page->holds[i]->h;
+	s64 refs = 0;
+
+	for (u32 j = 0; j < wfg_page_holders(page); j++) {
+		if (!same_target(&page->holds[j]->h, h))
+			continue;
+		if (j < i)
+			return 0;
+		refs += page->holds[j]->h.refs;
+	}
+	return refs;
+}
+
+static void advise_target(struct verdict *v, const struct wfg_hold *h, s64 refs)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+	const char *name;
+	int len;
+
+	if (dm_name(h->h.target, &name, &len)) {
+		advise_dm(v, name, len, refs);
+		return;
+	}
+	sb_printf(&action, "Make %s answer.",
+		  h->h.target ? h->h.target : "the device or server that the I/O goes to");
+	sb_puts(&effect, "When the I/O completes,");
+	add_outcome(&effect, v->wait, refs);
+	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
+}
+
+static void note_io(struct verdict *v, const struct wfg_hold *h)
+{
+	struct strbuf sb = { 0 };
+
+	if (!h->nr_releasers)
+		return;
+	sb_puts(&sb, "Ending ");
+	phrase_releasers(&sb, h, NAMED);
+	sb_puts(&sb, " does not release the page: the reference goes when the I/O completes");
+	if (h->releasers[0].task->t.state == 'D')
+		sb_puts(&sb, ", and until then the task stays in state D");
+	sb_putc(&sb, '.');
+	verdict_note(v, &sb);
+}
+
+static void note_not_ended(struct verdict *v, const struct wfg_task *task, const char *why)
+{
+	struct strbuf sb = { 0 };
+
+	sb_puts(&sb, "Ending ");
+	phrase_task(&sb, task);
+	sb_printf(&sb, " is not advised: it %s.", why);
+	verdict_note(v, &sb);
+}
+
+static void note_many(struct verdict *v, const struct wfg_hold *h)
+{
+	struct strbuf sb = { 0 };
+
+	sb_puts(&sb, h->h.object_id ? h->h.object_id : "The pipe");
+	sb_puts(&sb, " holds the page until it is read or until all of these have closed it: ");
+	phrase_releasers(&sb, h, NAMED);
+	if (h->nr_releasers < h->h.nr_releasers)
+		sb_puts(&sb, ", and tasks that could not be identified");
+	sb_putc(&sb, '.');
+	verdict_note(v, &sb);
+}
+
+static void note_own(struct verdict *v, const struct wfg_hold *h)
+{
+	const struct fact_task *t = &v->wait->task->t;
+	struct strbuf sb = { 0 };
+
+	sb_puts(&sb, "Only the waiter's own process could release ");
+	if (h->h.how == HOW_MAPPING)
+		sb_puts(&sb, "the mapping");
+	else
+		sb_puts(&sb, h->h.object_id ? h->h.object_id : "the pipe");
+	if (t->threads)
+		sb_printf(&sb, ". It has %u threads, and another of them", t->threads);
+	else
+		sb_puts(&sb, ". How many threads it has is unknown, and another of them");
+	sb_puts(&sb, " may still do so: therefore this is not called a deadlock.");
+	verdict_note(v, &sb);
+}
+
+static void advise_end_holder(struct verdict *v, const struct wfg_hold *h)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+	const struct wfg_releaser *first = h->releasers;
+	const char *why;
+
+	if (!h->nr_releasers)
+		return;
+	/* Releasers come ordered by process. */
+	if (h->nr_releasers < h->h.nr_releasers ||
+	    first->task->t.pid != first[h->nr_releasers - 1].task->t.pid) {
+		note_many(v, h);
+		return;
+	}
+	if (first->task->t.pid == v->wait->task->t.pid)
+		return;
+	why = sigterm_useless(first->task);
+	if (why) {
+		note_not_ended(v, first->task, why);
+		return;
+	}
+	sb_printf(&action, "kill %u", first->task->t.pid);
+	sb_puts(&effect, "Ends ");
+	phrase_task(&effect, first->task);
+	sb_printf(&effect, ", which closes %s; what nobody has read from it is lost.",
+		  h->h.object_id ? h->h.object_id : "the pipe");
+	add_remaining(&effect, v->wait->page, h->h.refs);
+	verdict_advice(v, ADVICE_COMMAND, "end_holder", &action, &effect);
+}
+
+/* Processes that map the page; returns the references they explain, -1 when one is not known. */
+static s64 collect_mappers(const struct wfg_page *page, struct processes *p)
+{
+	s64 refs = 0;
+
+	for (u32 i = 0; i < wfg_page_holders(page); i++) {
+		const struct wfg_hold *h = page->holds[i];
+
+		if (h->h.how != HOW_MAPPING)
+			continue;
+		if (!h->nr_releasers || h->nr_releasers < h->h.nr_releasers)
+			return -1;
+		refs += h->h.refs;
+		processes_add(p, h);
+	}
+	processes_sort(p);
+	return refs;
+}
+
+/* Whether SIGTERM would end every one of them: ending only some frees nothing. Notes say who not. */
+static bool all_end(struct verdict *v, const struct processes *p)
+{
+	bool all = p->n && !p->failed;
+
+	for (u32 i = 0; i < p->n; i++) {
+		const char *why = sigterm_useless(p->t[i]);
+
+		if (p->t[i]->t.pid == v->wait->task->t.pid) {
+			all = false;
+		} else if (why) {
+			note_not_ended(v, p->t[i], why);
+			all = false;
+		}
+	}
+	return all;
+}
+
+static void advise_end_mappers(struct verdict *v)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+	struct processes p = { 0 };
+	s64 refs = collect_mappers(v->wait->page, &p);
+
+	if (v->wait->page->mapped && refs > 0 && all_end(v, &p)) {
+		sb_puts(&action, "kill");
+		for (u32 i = 0; i < p.n; i++)
+			sb_printf(&action, " %u", p.t[i]->t.pid);
+		sb_puts(&effect, "Ends ");
+		phrase_processes(&effect, &p, NAMED);
+		sb_puts(&effect,
+			p.n == 1 ? " and with it its mapping" : " and with them the mappings");
+		sb_puts(&effect, " (munmap(2) by the program itself does the same).");
+		add_remaining(&effect, v->wait->page, refs);
+		verdict_advice(v, ADVICE_COMMAND, "end_mapper", &action, &effect);
+	}
+	processes_free(&p);
+}
+
+/* What makes the holders let go by themselves. */
+static void advise_release(struct verdict *v)
+{
+	const struct wfg_page *page = v->wait->page;
+
+	for (u32 i = 0; i < wfg_page_holders(page); i++) {
+		const struct wfg_hold *h = page->holds[i];
+		s64 refs = target_refs(page, i);
+
+		if (h->h.how == HOW_VMSPLICE)
+			advise_readers(v, h);
+		else if (refs)
+			advise_target(v, h, refs);
+	}
+}
+
+static void advise_end(struct verdict *v)
+{
+	const struct wfg_page *page = v->wait->page;
+
+	for (u32 i = 0; i < wfg_page_holders(page); i++) {
+		const struct wfg_hold *h = page->holds[i];
+
+		if (hold_is_own(h, v->wait->task))
+			note_own(v, h);
+		else if (h->h.how == HOW_VMSPLICE && h->h.confidence == CONF_EXACT)
+			advise_end_holder(v, h);
+		else if (h->h.how == HOW_DIRECT_IO)
+			note_io(v, h);
+	}
+	advise_end_mappers(v);
+}
+
+void advise_blocked(struct verdict *v)
+{
+	const struct wfg_page *page = v->wait->page;
+	struct strbuf sb = { 0 };
+
+	if (page)
+		advise_release(v);
+	advise_interrupt(v, "interrupt");
+	if (page)
+		advise_end(v);
+	if (!page || !page->unattributed)
+		return;
+	sb_puts(&sb, "Who holds the unexplained references is not known: ending a task that only "
+		     "maps or opens the file may change nothing.");
+	verdict_note(v, &sb);
+}

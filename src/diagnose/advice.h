@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Advice: what a person can do to end a wait. A command is printed only when a scenario followed
+ * it and saw it work, and when the task's state and signal handling say that it works here.
+ * Otherwise a note says what does not help, and why.
+ */
+#ifndef DIAGNOSE_ADVICE_H
+#define DIAGNOSE_ADVICE_H
+
+#include "diagnose/verdict.h"
+
+/* Stop and continue the waiter, so that it looks at the page again. */
+void advise_restart(struct verdict *v);
+
+/* Interrupt the waiter, or a note why not. */
+void advise_interrupt(struct verdict *v, const char *proven_by);
+
+/* Read the page out of the waiter's own pipe. false: there is no descriptor to read from. */
+bool advise_drain(struct verdict *v, const struct wfg_hold *h);
+
+/* Everything that ends an ordinary wait, safest first. */
+void advise_blocked(struct verdict *v);
+
+#endif

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* BLOCKED: somebody else keeps the page busy, or it cannot be said who. Always applies. */
+#include "diagnose/advice.h"
+#include "diagnose/phrase.h"
+#include "diagnose/verdict.h"
+
+#define STUCK_NS (60 * 1000000000ULL) /* from this age on nobody calls it slow */
+#define NAMED    2
+
+bool blocked_applies(const struct wfg *g, const struct wfg_wait *wait)
+{
+	(void)g;
+	(void)wait;
+	return true;
+}
+
+static void phrase_pipe(struct strbuf *sb, const struct wfg_hold *h)
+{
+	sb_printf(sb, "held in %s", h->h.object_id ? h->h.object_id : "a pipe");
+	if (!h->nr_releasers) {
+		sb_puts(sb, ", which no known task has open");
+		return;
+	}
+	sb_puts(sb, " by ");
+	phrase_releasers(sb, h, NAMED);
+}
+
+static void phrase_strongest(struct strbuf *sb, const struct wfg_hold *h)
+{
+	if (h->h.confidence == CONF_LIKELY)
+		sb_puts(sb, "probably ");
+	switch (h->h.how) {
+	case HOW_VMSPLICE:
+		phrase_pipe(sb, h);
+		break;
+	case HOW_DIRECT_IO:
+		sb_puts(sb, "held by ");
+		phrase_releasers(sb, h, NAMED);
+		sb_printf(sb, " for O_DIRECT I/O to %s",
+			  h->h.target ? h->h.target : "an unknown target");
+		break;
+	case HOW_MAPPING:
+		sb_puts(sb, "mapped by ");
+		phrase_releasers(sb, h, NAMED);
+		break;
+	default:
+		sb_puts(sb, "held by ");
+		phrase_releasers(sb, h, NAMED);
+		sb_puts(sb, " in an unknown way");
+	}
+}
+
+/* Nobody pins the page, page table entries alone keep it busy. */
+static void phrase_only_mapped(struct strbuf *sb, const struct wfg_page *page)
+{
+	struct processes p = { 0 };
+
+	for (u32 i = 0; i < page->nr_holds; i++)
+		if (page->holds[i]->h.how == HOW_MAPPING)
+			processes_add(&p, page->holds[i]);
+	processes_sort(&p);
+	sb_printf(sb, "; nobody pins it, but %lld page table entr%s of ", (long long)page->mapped,
+		  page->mapped == 1 ? "y" : "ies");
+	phrase_processes(sb, &p, NAMED);
+	sb_puts(sb, page->mapped == 1 ? " maps it and counts as a reference" :
+					" map it, and each counts as a reference");
+	processes_free(&p);
+}
+
+static void phrase_unexplained(struct strbuf *sb, const struct wfg_page *page, u32 holders)
+{
+	struct processes p = { 0 };
+
+	if (!page->unattributed)
+		return;
+	if (holders) {
+		sb_puts(sb, ", and ");
+		phrase_count(sb, page->unattributed, "more reference");
+		sb_puts(sb, page->unattributed == 1 ? " is unexplained" : " are unexplained");
+		return;
+	}
+	sb_puts(sb, "; who holds its ");
+	phrase_count(sb, page->unattributed, "busy reference");
+	sb_puts(sb, " is not known");
+	for (u32 i = 0; i < page->nr_holds; i++)
+		processes_add(&p, page->holds[i]);
+	processes_sort(&p);
+	if (p.n) {
+		sb_puts(sb, p.n == 1 ? ", candidate: " : ", candidates: ");
+		phrase_processes(sb, &p, NAMED);
+	}
+	sb->failed |= p.failed;
+	processes_free(&p);
+}
+
+static void phrase_holders(struct strbuf *sb, const struct wfg_page *page)
+{
+	u32 holders = wfg_page_holders(page);
+
+	if (page->busy == page->mapped && !page->unattributed) {
+		phrase_only_mapped(sb, page);
+		return;
+	}
+	if (holders) {
+		sb_puts(sb, ", ");
+		phrase_strongest(sb, page->holds[0]);
+	}
+	if (holders > 1) {
+		sb_puts(sb, " and ");
+		phrase_count(sb, holders - 1, "more holder");
+	}
+	phrase_unexplained(sb, page, holders);
+}
+
+static void phrase_idle(struct strbuf *sb, const struct wfg_page *page)
+{
+	if (page->p.refs < page->p.idle_refs)
+		sb_printf(sb, ", whose reference count %lld, below idle (%lld), cannot be right",
+			  (long long)page->p.refs, (long long)page->p.idle_refs);
+	else
+		sb_puts(sb, ", which became idle just now: it is about to be woken");
+}
+
+static void explain_text(struct verdict *v)
+{
+	const struct wfg_wait *wait = v->wait;
+	u64 age = wait->task->t.asleep_ns;
+	struct strbuf sb = { 0 };
+
+	sb_puts(&sb, age != FACT_UNKNOWN && age >= STUCK_NS ? "STUCK: " : "BLOCKED: ");
+	phrase_wait(&sb, wait);
+	if (wait->w.on == ON_PAGE && wait->page) {
+		if (wait->page->busy)
+			phrase_holders(&sb, wait->page);
+		else
+			phrase_idle(&sb, wait->page);
+	}
+	sb_putc(&sb, '.');
+	verdict_text(v, &sb);
+}
+
+/* Waits whose holder is not looked for, or whose page is not busy. */
+static void note_no_holder(struct verdict *v)
+{
+	const struct wfg_wait *wait = v->wait;
+	struct strbuf sb = { 0 };
+
+	if (wait->w.on != ON_PAGE)
+		sb_puts(&sb, "Who holds what it waits for now was not examined.");
+	else if (!wait->page)
+		sb_puts(&sb, "The page could not be read, so nothing is known about its holders.");
+	else
+		sb_puts(&sb, "Run daxtrace again: if the waiter still sleeps and the page is still "
+			     "idle, its wake-up was lost.");
+	verdict_note(v, &sb);
+}
+
+void blocked_explain(struct verdict *v)
+{
+	const struct wfg_wait *wait = v->wait;
+
+	explain_text(v);
+	explain_holds(v);
+	if (wait->w.on != ON_PAGE || !wait->page || !wait->page->busy)
+		note_no_holder(v);
+	if (wait->w.on == ON_PAGE && (!wait->page || wait->page->busy))
+		advise_blocked(v);
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* What keeps a page busy, in sentences: one for each hold, one for what no hold explains. */
+#include <string.h>
+
+#include "diagnose/phrase.h"
+#include "diagnose/verdict.h"
+
+#define NAMED 4 /* processes of a hold by name */
+
+static void add_common(struct strbuf *sb, const struct wfg_hold *h)
+{
+	if (h->h.detail)
+		sb_printf(sb, " (%s)", h->h.detail);
+	if (h->h.held_ns != FACT_UNKNOWN) {
+		sb_puts(sb, ", held for ");
+		phrase_time(sb, h->h.held_ns);
+	}
+	sb_putc(sb, '.');
+}
+
+static void explain_pipe_tasks(struct strbuf *sb, const struct wfg_hold *h)
+{
+	u32 shown = h->nr_releasers <= NAMED ? h->nr_releasers : NAMED;
+
+	if (!h->nr_releasers) {
+		sb_puts(sb, " No task that has it open was found");
+		if (h->h.pipe_user != UINT32_MAX)
+			sb_printf(sb, "; it was made by uid %u", h->h.pipe_user);
+		sb_putc(sb, '.');
+		return;
+	}
+	sb_puts(sb, " Open in ");
+	for (u32 i = 0; i < shown; i++) {
+		const struct wfg_releaser *r = &h->releasers[i];
+
+		sb_puts(sb, phrase_separator(i, h->nr_releasers));
+		phrase_task(sb, r->task);
+		if (r->fd >= 0)
+			sb_printf(sb, " (fd %d%s)", r->fd, r->reads ? ", can read" : "");
+		else
+			sb_puts(sb, " (no descriptor left, the close is pending)");
+	}
+	if (h->nr_releasers > shown)
+		sb_printf(sb, " and %u more", h->nr_releasers - shown);
+	sb_putc(sb, '.');
+}
+
+static bool has_descriptor(const struct wfg_hold *h)
+{
+	for (u32 i = 0; i < h->nr_releasers; i++)
+		if (h->releasers[i].fd >= 0)
+			return true;
+	return false;
+}
+
+static void explain_pipe(struct strbuf *sb, const struct wfg_hold *h)
+{
+	sb_printf(sb, "%s keeps the page as unread data, ",
+		  h->h.object_id ? h->h.object_id : "A pipe");
+	phrase_count(sb, h->h.refs, "reference");
+	add_common(sb, h);
+	explain_pipe_tasks(sb, h);
+	if (h->h.drain_bytes && has_descriptor(h)) {
+		sb_puts(sb, " The page goes when ");
+		phrase_count(sb, h->h.drain_bytes, "byte");
+		sb_puts(sb, " are read from the pipe, or when every end of it is closed.");
+	}
+}
+
+static void explain_direct_io(struct strbuf *sb, const struct wfg_hold *h)
+{
+	const char *call = h->nr_releasers == 1 ? h->releasers[0].task->t.call : NULL;
+
+	phrase_releasers(sb, h, NAMED);
+	sb_puts(sb, " uses the page as buffer of O_DIRECT I/O to ");
+	sb_puts(sb, h->h.target ? h->h.target : "an unknown target");
+	sb_puts(sb, " that has not completed, ");
+	phrase_count(sb, h->h.refs, "reference");
+	add_common(sb, h);
+	if (call)
+		sb_printf(sb, " The call is %s.", call);
+}
+
+static void explain_mapping(struct strbuf *sb, const struct wfg_hold *h)
+{
+	phrase_releasers(sb, h, NAMED);
+	sb_printf(sb, " map%s the page: ", h->nr_releasers > 1 ? "" : "s");
+	if (h->h.detail)
+		sb_puts(sb, h->h.detail);
+	else
+		sb_printf(sb, "%u page table entr%s", h->h.refs, h->h.refs == 1 ? "y" : "ies");
+	sb_puts(sb, ". On this kernel each entry counts as a reference.");
+}
+
+static void explain_other(struct strbuf *sb, const struct wfg_hold *h)
+{
+	phrase_releasers(sb, h, NAMED);
+	sb_puts(sb, h->nr_releasers > 1 ? " hold " : " holds ");
+	phrase_count(sb, h->h.refs, "reference");
+	sb_puts(sb, " by an unknown mechanism");
+	if (h->h.object_id)
+		sb_printf(sb, " through %s", h->h.object_id);
+	add_common(sb, h);
+}
+
+static void explain_hold(struct verdict *v, const struct wfg_hold *h)
+{
+	struct strbuf sb = { 0 };
+
+	sb_printf(&sb, "[%s] ", fact_confidence_name(h->h.confidence));
+	if (h->h.how == HOW_VMSPLICE)
+		explain_pipe(&sb, h);
+	else if (h->h.how == HOW_DIRECT_IO)
+		explain_direct_io(&sb, h);
+	else if (h->h.how == HOW_MAPPING)
+		explain_mapping(&sb, h);
+	else
+		explain_other(&sb, h);
+	verdict_cause(v, &sb);
+}
+
+/* Whether two candidates are suspected for the same reason. */
+static bool same_reason(const struct fact_hold *a, const struct fact_hold *b)
+{
+	if (a->how != b->how || !a->detail || !b->detail)
+		return a->how == b->how && a->detail == b->detail;
+	return !strcmp(a->detail, b->detail);
+}
+
+/* One sentence for all candidates with the reason of hold first; nothing if that was said. */
+static void explain_candidates(struct verdict *v, const struct wfg_page *page, u32 first)
+{
+	const struct fact_hold *h = &page->holds[first]->h;
+	struct processes p = { 0 };
+	struct strbuf sb = { 0 };
+
+	for (u32 i = wfg_page_holders(page); i < page->nr_holds; i++) {
+		if (!same_reason(&page->holds[i]->h, h))
+			continue;
+		if (i < first)
+			return;
+		processes_add(&p, page->holds[i]);
+	}
+	processes_sort(&p);
+	sb_puts(&sb, "[candidate] ");
+	phrase_processes(&sb, &p, NAMED);
+	sb_printf(&sb, ": %s. No reference was seen.",
+		  h->detail ? h->detail : "has the means to hold a reference");
+	processes_free(&p);
+	verdict_cause(v, &sb);
+}
+
+void explain_holds(struct verdict *v)
+{
+	const struct wfg_page *page = v->wait->page;
+	u32 holders = page ? wfg_page_holders(page) : 0;
+	struct strbuf sb = { 0 };
+
+	for (u32 i = 0; i < holders; i++)
+		explain_hold(v, page->holds[i]);
+	/* Where everything is explained nobody is under suspicion. */
+	if (!page || !page->unattributed)
+		return;
+	for (u32 i = holders; i < page->nr_holds; i++)
+		explain_candidates(v, page, i);
+	sb_puts(&sb, "[unknown] ");
+	phrase_count(&sb, page->unattributed, "reference");
+	sb_puts(&sb, page->unattributed == 1 ? " is" : " are");
+	sb_puts(&sb, " not explained by anything that was seen.");
+	verdict_cause(v, &sb);
+}

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <stdlib.h>
+#include <string.h>
+
+#include "diagnose/phrase.h"
+#include "util/array.h"
+#include "util/text.h"
+
+void phrase_task(struct strbuf *sb, const struct wfg_task *task)
+{
+	const struct fact_task *t = &task->t;
+
+	sb_printf(sb, "%s[%u]", t->comm[0] ? t->comm : "?", t->pid);
+	if (t->tid != t->pid)
+		sb_printf(sb, " thread %u", t->tid);
+}
+
+static void phrase_filesystem(struct strbuf *sb, const struct fact_file *f)
+{
+	sb_puts(sb, f->fstype ? f->fstype : "unknown filesystem");
+	sb_puts(sb, " on ");
+	if (f->device && f->device[0])
+		sb_puts(sb, f->device);
+	else
+		sb_printf(sb, "device %u:%u", f->dev_major, f->dev_minor);
+	sb_printf(sb, ", ino %llu", (unsigned long long)f->ino);
+}
+
+void phrase_file(struct strbuf *sb, const struct wfg_file *file)
+{
+	const struct fact_file *f;
+
+	if (!file) {
+		sb_puts(sb, "an unknown file");
+		return;
+	}
+	f = &file->f;
+	if (f->path)
+		sb_puts(sb, f->path);
+	else
+		sb_puts(sb, f->deleted ? "a deleted file" : "an unnamed file");
+	sb_puts(sb, f->path && f->deleted ? " (deleted; " : " (");
+	phrase_filesystem(sb, f);
+	sb_putc(sb, ')');
+}
+
+static void phrase_size(struct strbuf *sb, u32 order)
+{
+	static const char *const units[] = { "KiB", "MiB", "GiB" };
+	u32 shift = order + 2, unit = 0;
+
+	for (; shift >= 10 && unit < 2; unit++)
+		shift -= 10;
+	if (shift < 32)
+		sb_printf(sb, "%u %s", 1u << shift, units[unit]);
+	else
+		sb_printf(sb, "order %u", order);
+}
+
+void phrase_page(struct strbuf *sb, const struct wfg_page *page)
+{
+	u64 offset = page ? wfg_page_offset(page) : FACT_UNKNOWN;
+
+	if (!page) {
+		sb_puts(sb, "a DAX page that could not be read");
+		return;
+	}
+	if (page->p.index == FACT_UNKNOWN)
+		sb_puts(sb, "a page");
+	else
+		sb_printf(sb, "page 0x%llx", (unsigned long long)page->p.index);
+	if (offset == FACT_UNKNOWN && !page->p.order && !page->p.shared)
+		return;
+	sb_puts(sb, " (");
+	if (offset != FACT_UNKNOWN)
+		sb_printf(sb, "byte %llu", (unsigned long long)offset);
+	if (page->p.order) {
+		sb_puts(sb, offset != FACT_UNKNOWN ? ", in a folio of " : "in a folio of ");
+		phrase_size(sb, page->p.order);
+	}
+	if (page->p.shared) {
+		if (offset != FACT_UNKNOWN || page->p.order)
+			sb_puts(sb, ", ");
+		sb_printf(sb, "shared by %u files", page->p.shared);
+	}
+	sb_putc(sb, ')');
+}
+
+/* The name of the system call in "ftruncate(17, 4096)". */
+static bool phrase_syscall(struct strbuf *sb, const char *call)
+{
+	size_t len = call ? strcspn(call, "(") : 0;
+
+	if (!len)
+		return false;
+	sb_add(sb, call, len);
+	return true;
+}
+
+void phrase_op(struct strbuf *sb, const struct wfg_wait *wait)
+{
+	static const char *const nouns[OP_MAX] = {
+		[OP_OTHER] = "operation",
+		[OP_TRUNCATE] = "truncate",
+		[OP_OPEN_TRUNC] = "open with O_TRUNC",
+		[OP_PUNCH_HOLE] = "hole punch",
+		[OP_ZERO_RANGE] = "zero range",
+		[OP_COLLAPSE_RANGE] = "collapse range",
+		[OP_INSERT_RANGE] = "insert range",
+		[OP_ALLOCATE] = "preallocation",
+		[OP_REFLINK] = "reflink",
+		[OP_DEDUPE] = "dedupe",
+		[OP_EXCHANGE] = "range exchange",
+		[OP_WRITE] = "write",
+		[OP_SETFLAGS] = "change of inode flags",
+		[OP_EVICT] = "eviction",
+		[OP_UMOUNT] = "umount",
+		[OP_RECLAIM] = "memory reclaim",
+		[OP_FAULT] = "page fault",
+	};
+	static const char *const triggers[TRIGGER_MAX] = {
+		[TRIGGER_UNLINK] = " after unlink",
+		[TRIGGER_LAST_CLOSE] = " after the last close",
+		[TRIGGER_EXIT] = " at exit",
+		[TRIGGER_UMOUNT] = " at umount",
+		[TRIGGER_DEVICE_REMOVAL] = " for device removal",
+		[TRIGGER_SHRINKER] = " by the dentry shrinker",
+	};
+	enum fact_op op = wait->w.op < OP_MAX ? wait->w.op : OP_OTHER;
+	const char *call = wait->task->t.call;
+
+	if (op == OP_TRUNCATE && call && strstr(call, "truncate") && phrase_syscall(sb, call))
+		return;
+	if (op == OP_OTHER && phrase_syscall(sb, call))
+		return;
+	sb_puts(sb, nouns[op]);
+	if (op == OP_EVICT && wait->w.trigger < TRIGGER_MAX && triggers[wait->w.trigger])
+		sb_puts(sb, triggers[wait->w.trigger]);
+}
+
+void phrase_wait(struct strbuf *sb, const struct wfg_wait *wait)
+{
+	phrase_op(sb, wait);
+	sb_puts(sb, " by ");
+	phrase_task(sb, wait->task);
+	sb_puts(sb, " has waited ");
+	phrase_time(sb, wait->task->t.asleep_ns);
+	switch (wait->w.on) {
+	case ON_LOCK:
+		sb_puts(sb, " to retake the lock that it dropped while it waited for ");
+		phrase_page(sb, wait->page);
+		break;
+	case ON_ENTRY_LOCK:
+		sb_puts(sb, " for a DAX entry lock");
+		break;
+	case ON_LEASE:
+		sb_puts(sb, " for a lease");
+		break;
+	default:
+		sb_puts(sb, " for ");
+		phrase_page(sb, wait->page);
+	}
+	sb_puts(sb, " of ");
+	phrase_file(sb, wait->file);
+}
+
+void phrase_time(struct strbuf *sb, u64 ns)
+{
+	if (ns == FACT_UNKNOWN)
+		sb_puts(sb, "an unknown time");
+	else
+		text_duration(sb, ns);
+}
+
+void phrase_count(struct strbuf *sb, u64 n, const char *noun)
+{
+	sb_printf(sb, "%llu %s%s", (unsigned long long)n, noun, n == 1 ? "" : "s");
+}
+
+const char *phrase_separator(u32 i, u32 n)
+{
+	if (!i)
+		return "";
+	return i + 1 == n ? " and " : ", ";
+}
+
+void processes_add_task(struct processes *p, const struct wfg_task *task)
+{
+	if (p->n && p->t[p->n - 1]->t.pid == task->t.pid)
+		return;
+	if (array_grow(&p->t, p->n, sizeof(*p->t)))
+		p->failed = true;
+	else
+		p->t[p->n++] = task;
+}
+
+void processes_add(struct processes *p, const struct wfg_hold *h)
+{
+	for (u32 i = 0; i < h->nr_releasers; i++)
+		processes_add_task(p, h->releasers[i].task);
+}
+
+static int compare_pid(const void *a, const void *b)
+{
+	const struct wfg_task *x = *(const struct wfg_task *const *)a;
+	const struct wfg_task *y = *(const struct wfg_task *const *)b;
+
+	if (x->t.pid != y->t.pid)
+		return x->t.pid < y->t.pid ? -1 : 1;
+	return (x->t.tid > y->t.tid) - (x->t.tid < y->t.tid);
+}
+
+void processes_sort(struct processes *p)
+{
+	u32 kept = 0;
+
+	if (!p->n)
+		return;
+	qsort(p->t, p->n, sizeof(*p->t), compare_pid);
+	for (u32 i = 0; i < p->n; i++)
+		if (!kept || p->t[kept - 1]->t.pid != p->t[i]->t.pid)
+			p->t[kept++] = p->t[i];
+	p->n = kept;
+}
+
+void processes_free(struct processes *p)
+{
+	free(p->t);
+	*p = (struct processes){ 0 };
+}
+
+void phrase_processes(struct strbuf *sb, const struct processes *p, u32 max)
+{
+	u32 named = p->n <= max ? p->n : max;
+	u32 items = named + (p->n > named);
+
+	if (!p->n)
+		sb_puts(sb, "no known task");
+	for (u32 i = 0; i < named; i++) {
+		sb_puts(sb, phrase_separator(i, items));
+		phrase_task(sb, p->t[i]);
+	}
+	if (p->n > named) {
+		sb_puts(sb, " and ");
+		sb_printf(sb, "%u other process%s", p->n - named, p->n - named == 1 ? "" : "es");
+	}
+	sb->failed |= p->failed;
+}
+
+void phrase_releasers(struct strbuf *sb, const struct wfg_hold *h, u32 max)
+{
+	struct processes p = { 0 };
+
+	processes_add(&p, h);
+	processes_sort(&p);
+	phrase_processes(sb, &p, max);
+	processes_free(&p);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The words for what is in the graph, the same in verdicts and in reports. Each appends to sb.
+ * What is not known is said to be unknown.
+ */
+#ifndef DIAGNOSE_PHRASE_H
+#define DIAGNOSE_PHRASE_H
+
+#include <daxtop/model.h>
+
+#include "util/strbuf.h"
+
+/* "segtrim[20911]"; of another thread than the first "segtrim[20911] thread 20915". */
+void phrase_task(struct strbuf *sb, const struct wfg_task *task);
+
+/* "/pmem1/db/seg.0042 (xfs on pmem0, ino 8391)"; file may be NULL. */
+void phrase_file(struct strbuf *sb, const struct wfg_file *file);
+
+/* "page 0x1a3 (byte 1716224)"; page may be NULL. */
+void phrase_page(struct strbuf *sb, const struct wfg_page *page);
+
+/* The operation as a noun: "ftruncate", "hole punch". */
+void phrase_op(struct strbuf *sb, const struct wfg_wait *wait);
+
+/* The wait as a clause: "ftruncate by segtrim[20911] has waited 14m14s for page 0x1a3 of ..." */
+void phrase_wait(struct strbuf *sb, const struct wfg_wait *wait);
+
+/* "14m14s", "an unknown time" */
+void phrase_time(struct strbuf *sb, u64 ns);
+
+/* "1 reference", "2 references"; the plural is the noun with an s. */
+void phrase_count(struct strbuf *sb, u64 n, const char *noun);
+
+/* Separator before item i of n in a list: nothing, ", " or " and ". */
+const char *phrase_separator(u32 i, u32 n);
+
+/* Distinct processes, one task of each, ordered by pid. */
+struct processes {
+	const struct wfg_task **t;
+	u32 n;
+	bool failed; /* out of memory: incomplete */
+};
+
+void processes_add_task(struct processes *p, const struct wfg_task *task);
+/* Adds the tasks that can release the hold. */
+void processes_add(struct processes *p, const struct wfg_hold *h);
+/* Orders them and leaves one task of each process. */
+void processes_sort(struct processes *p);
+void processes_free(struct processes *p);
+
+/* "a[1]", "a[1] and b[2]", "a[1], b[2], c[3] and 4 other processes"; at most max by name. */
+void phrase_processes(struct strbuf *sb, const struct processes *p, u32 max);
+
+/* As phrase_processes() for the tasks that can release one hold; "no known task" for none. */
+void phrase_releasers(struct strbuf *sb, const struct wfg_hold *h, u32 max);
+
+#endif

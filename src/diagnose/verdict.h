@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* A finding under construction, and the rules that can construct one. */
+#ifndef DIAGNOSE_VERDICT_H
+#define DIAGNOSE_VERDICT_H
+
+#include <daxtop/diagnose.h>
+
+#include "util/strbuf.h"
+
+struct verdict {
+	const struct wfg *g;
+	const struct wfg_wait *wait;
+	struct finding *f;
+	int err; /* the first -ENOMEM sticks; 0 so far */
+};
+
+/* Each takes what sb holds and leaves it empty. */
+void verdict_text(struct verdict *v, struct strbuf *sb);
+void verdict_cause(struct verdict *v, struct strbuf *sb);
+void verdict_impact(struct verdict *v, struct strbuf *sb);
+void verdict_note(struct verdict *v, struct strbuf *sb);
+
+enum advice_kind {
+	ADVICE_SENTENCE = 0,
+	ADVICE_COMMAND,
+};
+
+/* proven_by names a scenario and stays the caller's; NULL none. */
+void verdict_advice(struct verdict *v, enum advice_kind kind, const char *proven_by,
+		    struct strbuf *action, struct strbuf *effect);
+
+/* One file per finding: whether it explains the wait, and its words. */
+bool self_deadlock_applies(const struct wfg *g, const struct wfg_wait *wait);
+void self_deadlock_explain(struct verdict *v);
+bool lost_wakeup_applies(const struct wfg *g, const struct wfg_wait *wait);
+void lost_wakeup_explain(struct verdict *v);
+bool blocked_applies(const struct wfg *g, const struct wfg_wait *wait);
+void blocked_explain(struct verdict *v);
+
+/* Sentences for the cause, one for each hold of the page and one for what none explains. */
+void explain_holds(struct verdict *v);
+
+/* Sentences for the impact. */
+void explain_impact(struct verdict *v);
+
+/* Whether every task that could release the hold is of the waiter's process. */
+bool hold_is_own(const struct wfg_hold *h, const struct wfg_task *waiter);
+
+/* For such a hold: whether another live thread of the process could release it. */
+bool other_thread_could(const struct wfg_hold *h, const struct wfg_task *waiter);
+
+#endif

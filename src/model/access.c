@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "model/graph.h"
+
+size_t wfg_nr_waits(const struct wfg *g)
+{
+	return g->waits.n;
+}
+
+const struct wfg_wait *wfg_wait(const struct wfg *g, size_t i)
+{
+	return table_row(&g->waits, i);
+}
+
+size_t wfg_nr_pages(const struct wfg *g)
+{
+	return g->pages.n;
+}
+
+const struct wfg_page *wfg_page(const struct wfg *g, size_t i)
+{
+	return table_row(&g->pages, i);
+}
+
+u32 wfg_page_holders(const struct wfg_page *page)
+{
+	u32 n = 0;
+
+	while (n < page->nr_holds && page->holds[n]->h.confidence != CONF_CANDIDATE)
+		n++;
+	return n;
+}
+
+u64 wfg_page_offset(const struct wfg_page *page)
+{
+	u64 offset;
+
+	if (page->p.index == FACT_UNKNOWN ||
+	    __builtin_mul_overflow(page->p.index, (u64)WFG_PAGE_SIZE, &offset))
+		return FACT_UNKNOWN;
+	return offset;
+}
+
+size_t wfg_nr_probes(const struct wfg *g)
+{
+	return g->probes.n;
+}
+
+const struct fact_probe *wfg_probe(const struct wfg *g, size_t i)
+{
+	const struct probe_row *row = table_row(&g->probes, i);
+
+	return &row->probe;
+}
+
+const struct fact_session *wfg_session(const struct wfg *g)
+{
+	return &g->session;
+}
+
+size_t wfg_nr_losses(const struct wfg *g)
+{
+	return g->nr_losses;
+}
+
+const struct fact_loss *wfg_loss(const struct wfg *g, size_t i)
+{
+	return &g->losses[i];
+}
+
+u64 wfg_losses(const struct wfg *g, enum fact_loss_kind kind)
+{
+	u64 sum = 0;
+
+	for (u32 i = 0; i < g->nr_losses; i++)
+		if (g->losses[i].kind == kind &&
+		    __builtin_add_overflow(sum, g->losses[i].count, &sum))
+			return UINT64_MAX;
+	return sum;
+}
+
+const char *wfg_wait_id(const struct wfg *g, const struct wfg_wait *wait)
+{
+	return g->wait_ids[wait - (const struct wfg_wait *)g->waits.rows];
+}

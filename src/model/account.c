@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Page references: how many keep the page busy, of what kind, and how many of them the holds
+ * explain. Counts may be garbage when the page was read while it changed: nothing here trusts one.
+ */
+#include "model/graph.h"
+
+/*
+ * A FOLL_PIN of a page that keeps no separate count adds this to the reference count
+ * (GUP_PIN_COUNTING_BIAS, include/linux/mm.h).
+ */
+#define PIN_BIAS 1024
+
+/* The kernel keeps these counts in an int. */
+static s64 sane(s64 count)
+{
+	if (count > INT32_MAX)
+		return INT32_MAX;
+	return count < INT32_MIN ? INT32_MIN : count;
+}
+
+static s64 between(s64 low, s64 value, s64 high)
+{
+	if (value > high)
+		value = high;
+	return value < low ? low : value;
+}
+
+/* Splits the references above idle into page table entries, FOLL_PINs and plain references. */
+static s64 decode(const struct fact_page *p, s64 *pins, s64 *mapped)
+{
+	s64 above = between(0, sane(p->refs) - sane(p->idle_refs), INT32_MAX);
+	s64 rest;
+
+	*mapped = between(0, p->mapcount, above);
+	rest = above - *mapped;
+	if (p->pincount >= 0) {
+		/* A large folio: each pin is one reference and counted apart. */
+		*pins = between(0, p->pincount, rest);
+		return rest - *pins;
+	}
+	*pins = rest / PIN_BIAS;
+	return rest % PIN_BIAS;
+}
+
+/*
+ * References of one kind that holds explain. A pipe buffer cannot explain a page table entry, nor
+ * a mapping a pin, so an over-counted hold of one kind never hides a missing holder of the other.
+ */
+static s64 explained(const struct wfg_page *page, bool mappings, s64 most)
+{
+	s64 sum = 0;
+
+	for (u32 i = 0; i < wfg_page_holders(page); i++)
+		if ((page->holds[i]->h.how == HOW_MAPPING) == mappings)
+			sum += page->holds[i]->h.refs;
+	return between(0, sum, most);
+}
+
+void account_page(struct wfg_page *page)
+{
+	s64 gets = decode(&page->p, &page->pins, &page->mapped);
+	s64 taken = page->pins + gets;
+
+	page->busy = taken + page->mapped;
+	page->unattributed = taken - explained(page, false, taken);
+	page->unattributed += page->mapped - explained(page, true, page->mapped);
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Facts refer to each other by id; here the ids become pointers. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "model/graph.h"
+
+struct linker {
+	struct wfg *g;
+	u64 dangling; /* references to facts that never came */
+};
+
+#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
+
+/* Longest asleep first, unknown last, then by thread id to be stable. */
+static int compare_asleep(const struct fact_task *a, const struct fact_task *b)
+{
+	bool a_unknown = a->asleep_ns == FACT_UNKNOWN, b_unknown = b->asleep_ns == FACT_UNKNOWN;
+	int order = a_unknown - b_unknown;
+
+	if (!order)
+		order = COMPARE(b->asleep_ns, a->asleep_ns);
+	if (!order)
+		order = COMPARE(a->tid, b->tid);
+	return order ? order : COMPARE(a->id, b->id);
+}
+
+static const void *resolve(struct linker *l, const struct table *t, u64 id)
+{
+	const void *row = id ? table_find(t, id) : NULL;
+
+	if (id && !row)
+		l->dangling++;
+	return row;
+}
+
+static void link_pages(struct linker *l)
+{
+	for (u32 i = 0; i < l->g->pages.n; i++) {
+		struct wfg_page *page = table_row(&l->g->pages, i);
+
+		page->file = resolve(l, &l->g->files, page->p.file);
+	}
+}
+
+static int compare_waits(const void *a, const void *b)
+{
+	const struct wfg_wait *x = a, *y = b;
+
+	return compare_asleep(&x->task->t, &y->task->t);
+}
+
+static void link_waits(struct linker *l)
+{
+	struct table *waits = &l->g->waits;
+	u32 kept = 0;
+
+	for (u32 i = 0; i < waits->n; i++) {
+		struct wfg_wait w = *(struct wfg_wait *)table_row(waits, i);
+
+		w.task = table_find(&l->g->tasks, w.w.task);
+		if (!w.task) {
+			l->dangling++;
+			continue;
+		}
+		w.page = resolve(l, &l->g->pages, w.w.page);
+		w.file = resolve(l, &l->g->files, w.w.file);
+		if (!w.file && w.page)
+			w.file = w.page->file;
+		*(struct wfg_wait *)table_row(waits, kept++) = w;
+	}
+	waits->n = kept;
+	if (kept)
+		qsort(waits->rows, kept, waits->row_size, compare_waits);
+	table_reindex(waits);
+}
+
+static int name_waits(struct wfg *g)
+{
+	if (!g->waits.n)
+		return 0;
+	g->wait_ids = arena_alloc(&g->arena, g->waits.n, sizeof(*g->wait_ids));
+	if (!g->wait_ids)
+		return -ENOMEM;
+	for (u32 i = 0; i < g->waits.n; i++)
+		snprintf(g->wait_ids[i], sizeof(g->wait_ids[i]), "w%u", i + 1);
+	return 0;
+}
+
+/* Of one process the lowest descriptor that can read comes first. */
+static int compare_releasers(const void *a, const void *b)
+{
+	const struct wfg_releaser *x = a, *y = b;
+	int order = COMPARE(x->task->t.pid, y->task->t.pid);
+
+	if (!order)
+		order = y->reads - x->reads;
+	if (!order)
+		order = COMPARE(x->task->t.tid, y->task->t.tid);
+	return order ? order : COMPARE(x->fd, y->fd);
+}
+
+static int link_releasers(struct linker *l, struct wfg_hold *hold)
+{
+	const struct fact_releaser *from = hold->h.releasers;
+	struct wfg_releaser *to;
+	u32 n = 0;
+
+	hold->h.releasers = NULL;
+	if (!hold->h.nr_releasers)
+		return 0;
+	to = arena_alloc(&l->g->arena, hold->h.nr_releasers, sizeof(*to));
+	if (!to)
+		return -ENOMEM;
+	for (u32 i = 0; i < hold->h.nr_releasers; i++) {
+		to[n].task = table_find(&l->g->tasks, from[i].task);
+		to[n].fd = from[i].fd;
+		to[n].reads = from[i].reads;
+		if (to[n].task)
+			n++;
+		else
+			l->dangling++;
+	}
+	qsort(to, n, sizeof(*to), compare_releasers);
+	hold->releasers = to;
+	hold->nr_releasers = n;
+	return 0;
+}
+
+/* By page, then strongest first. */
+static int compare_holds(const void *a, const void *b)
+{
+	const struct wfg_hold *x = *(const struct wfg_hold *const *)a;
+	const struct wfg_hold *y = *(const struct wfg_hold *const *)b;
+	int order = COMPARE(x->h.page, y->h.page);
+
+	if (!order)
+		order = COMPARE(y->h.confidence, x->h.confidence);
+	if (!order)
+		order = COMPARE(y->h.refs, x->h.refs);
+	return order ? order : COMPARE(x, y);
+}
+
+static void give_page_its_holds(struct wfg_page *page, const struct wfg_hold **holds, u32 left)
+{
+	page->holds = holds;
+	page->nr_holds = 0;
+	while (page->nr_holds < left && holds[page->nr_holds]->h.page == page->p.id)
+		page->nr_holds++;
+}
+
+static int link_holds(struct linker *l)
+{
+	struct wfg *g = l->g;
+	const struct wfg_hold **holds;
+	u32 n = 0;
+
+	if (!g->holds.n)
+		return 0;
+	holds = arena_alloc(&g->arena, g->holds.n, sizeof(*holds));
+	if (!holds)
+		return -ENOMEM;
+	for (u32 i = 0; i < g->holds.n; i++) {
+		struct hold_row *row = table_row(&g->holds, i);
+
+		if (link_releasers(l, &row->hold))
+			return -ENOMEM;
+		if (table_find(&g->pages, row->hold.h.page))
+			holds[n++] = &row->hold;
+		else
+			l->dangling++;
+	}
+	qsort(holds, n, sizeof(*holds), compare_holds);
+	for (u32 i = 0; i < n;) {
+		struct wfg_page *page = table_find(&g->pages, holds[i]->h.page);
+
+		give_page_its_holds(page, holds + i, n - i);
+		i += page->nr_holds;
+	}
+	return 0;
+}
+
+struct queue_entry {
+	struct wfg_wait *wait;
+	struct wfg_queued q;
+};
+
+static int compare_queue(const void *a, const void *b)
+{
+	const struct queue_entry *x = a, *y = b;
+	int order = COMPARE(x->wait, y->wait);
+
+	return order ? order : compare_asleep(&x->q.task->t, &y->q.task->t);
+}
+
+/* Resolved entries in the order of the waits; returns how many. */
+static u32 resolve_queue(struct linker *l, struct queue_entry *e)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < l->g->queued.n; i++) {
+		const struct queued_row *row = table_row(&l->g->queued, i);
+
+		e[n].wait = table_find(&l->g->waits, row->q.wait);
+		e[n].q.task = table_find(&l->g->tasks, row->q.task);
+		e[n].q.lock = row->q.lock;
+		if (e[n].wait && e[n].q.task)
+			n++;
+		else
+			l->dangling++;
+	}
+	if (n)
+		qsort(e, n, sizeof(*e), compare_queue);
+	return n;
+}
+
+static int link_queued(struct linker *l)
+{
+	struct wfg *g = l->g;
+	struct queue_entry *e;
+	struct wfg_queued *q;
+
+	if (!g->queued.n)
+		return 0;
+	e = reallocarray(NULL, g->queued.n, sizeof(*e));
+	q = arena_alloc(&g->arena, g->queued.n, sizeof(*q));
+	if (!e || !q) {
+		free(e);
+		return -ENOMEM;
+	}
+	for (u32 i = 0, n = resolve_queue(l, e); i < n; i++) {
+		struct wfg_wait *wait = e[i].wait;
+
+		q[i] = e[i].q;
+		if (!wait->nr_queued++)
+			wait->queued = &q[i];
+	}
+	free(e);
+	return 0;
+}
+
+int wfg_link(struct wfg *g)
+{
+	struct linker l = { .g = g };
+	struct fact_loss loss = { .kind = LOSS_LOST, .where = "facts referred to" };
+
+	link_pages(&l);
+	link_waits(&l);
+	if (name_waits(g) || link_holds(&l) || link_queued(&l))
+		return -ENOMEM;
+	for (u32 i = 0; i < g->pages.n; i++)
+		account_page(table_row(&g->pages, i));
+	loss.count = l.dangling;
+	return loss.count ? add_loss(g, &loss) : 0;
+}

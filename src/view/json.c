@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The document of contract.md, "daxtrace/1". Unknown is null, never 0. Output is ASCII: every other
+ * character is a \u escape, so that a name cannot drive the terminal of who looks at it.
+ *
+ * set() and append() take over the value and give up when it is NULL, so a failed allocation
+ * anywhere makes the whole document NULL.
+ */
+#include <string.h>
+
+#include <jansson.h>
+
+#include <daxtop/view.h>
+
+#include "util/text.h"
+#include "view/stream.h"
+
+static json_t *text(const char *s)
+{
+	struct strbuf sb = { 0 };
+	json_t *j;
+
+	if (!s)
+		return json_null();
+	sb_puts(&sb, "");
+	text_utf8(&sb, s);
+	j = sb.failed ? NULL : json_string(sb.s);
+	sb_free(&sb);
+	return j;
+}
+
+/* Contract "int": null when unknown or beyond what JSON readers keep in 64 bits with a sign. */
+static json_t *number(u64 n)
+{
+	return n > INT64_MAX ? json_null() : json_integer((json_int_t)n);
+}
+
+/* A count is never null: what does not fit is cut off. */
+static json_t *total(u64 n)
+{
+	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
+}
+
+static json_t *address(u64 n)
+{
+	char s[24];
+
+	snprintf(s, sizeof(s), "0x%llx", (unsigned long long)n);
+	return json_string(s);
+}
+
+static json_t *seconds(u64 ns)
+{
+	return ns == FACT_UNKNOWN ? json_null() : json_real(ns / 1e9);
+}
+
+/* Keys keep the order in which they are set. */
+static void set(json_t **object, const char *key, json_t *value)
+{
+	if (!json_object_set_new(*object, key, value))
+		return;
+	json_decref(*object);
+	*object = NULL;
+}
+
+static void append(json_t **array, json_t *item)
+{
+	if (!json_array_append_new(*array, item))
+		return;
+	json_decref(*array);
+	*array = NULL;
+}
+
+static json_t *stack(const struct fact_stack *s)
+{
+	json_t *frames = json_array();
+
+	for (u32 i = 0; i < s->n; i++)
+		append(&frames, text(s->frames[i]));
+	return frames;
+}
+
+static json_t *task(const struct fact_task *t)
+{
+	json_t *j = json_object();
+
+	set(&j, "pid", json_integer(t->pid));
+	set(&j, "tid", json_integer(t->tid));
+	set(&j, "comm", text(t->comm));
+	set(&j, "uid", json_integer(t->uid));
+	set(&j, "start_ns", number(t->start_ns));
+	set(&j, "cgroup", text(t->cgroup));
+	set(&j, "exiting", json_boolean(t->exiting));
+	return j;
+}
+
+static json_t *releaser(const struct wfg_releaser *r)
+{
+	json_t *j = task(&r->task->t);
+
+	set(&j, "fd", r->fd < 0 ? json_null() : json_integer(r->fd));
+	set(&j, "reads", json_boolean(r->reads));
+	return j;
+}
+
+static json_t *releasers(const struct wfg_hold *h)
+{
+	json_t *list = json_array();
+
+	for (u32 i = 0; i < h->nr_releasers; i++)
+		append(&list, releaser(&h->releasers[i]));
+	return list;
+}
+
+static json_t *object(const struct fact_hold *h)
+{
+	json_t *j;
+
+	if (!h->object_kind || !h->object_id)
+		return json_null();
+	j = json_object();
+	set(&j, "kind", text(h->object_kind));
+	set(&j, "id", text(h->object_id));
+	return j;
+}
+
+/* A stack belongs to a hold when one task alone holds it. */
+static json_t *holder(const struct wfg_hold *h)
+{
+	static const struct fact_stack none;
+	const struct fact_task *t = h->nr_releasers == 1 ? &h->releasers[0].task->t : NULL;
+	json_t *j = json_object();
+
+	set(&j, "how", text(fact_how_name(h->h.how)));
+	set(&j, "confidence", text(fact_confidence_name(h->h.confidence)));
+	set(&j, "seen", text(fact_seen_name(h->seen)));
+	set(&j, "tasks", releasers(h));
+	set(&j, "object", object(&h->h));
+	set(&j, "target", text(h->h.target));
+	set(&j, "held_s", seconds(h->h.held_ns));
+	set(&j, "refs", json_integer(h->h.refs));
+	set(&j, "kstack", stack(t ? &t->kstack : &none));
+	set(&j, "ustack", stack(t ? &t->ustack : &none));
+	set(&j, "detail", text(h->h.detail));
+	return j;
+}
+
+static json_t *holders(const struct wfg_page *page)
+{
+	json_t *list = json_array();
+
+	for (u32 i = 0; page && i < page->nr_holds; i++)
+		append(&list, holder(page->holds[i]));
+	return list;
+}
+
+static json_t *page_object(const struct wfg_page *page)
+{
+	const struct fact_page *p = &page->p;
+	json_t *j = json_object();
+
+	set(&j, "index", number(p->index));
+	set(&j, "offset", number(wfg_page_offset(page)));
+	set(&j, "order", json_integer(p->order));
+	set(&j, "refs", json_integer(p->refs));
+	set(&j, "idle_refs", json_integer(p->idle_refs));
+	set(&j, "mapcount", json_integer(p->mapcount));
+	set(&j, "busy", json_integer(page->busy));
+	set(&j, "pins", json_integer(page->pins));
+	set(&j, "shared", json_integer(p->shared));
+	set(&j, "pfn", address(p->pfn));
+	return j;
+}
+
+static json_t *pages(const struct wfg_page *page)
+{
+	json_t *list = json_array();
+
+	if (page)
+		append(&list, page_object(page));
+	return list;
+}
+
+static json_t *device(const struct fact_file *f)
+{
+	char dev[24];
+
+	snprintf(dev, sizeof(dev), "%u:%u", f->dev_major, f->dev_minor);
+	return json_string(dev);
+}
+
+static json_t *file_object(const struct wfg_file *file)
+{
+	const struct fact_file *f;
+	json_t *j;
+
+	if (!file)
+		return json_null();
+	f = &file->f;
+	j = json_object();
+	set(&j, "path", text(f->path));
+	set(&j, "deleted", json_boolean(f->deleted));
+	set(&j, "dev", device(f));
+	set(&j, "ino", number(f->ino));
+	set(&j, "fstype", text(f->fstype ? f->fstype : "unknown"));
+	set(&j, "mount", text(f->mount));
+	return j;
+}
+
+static json_t *queued(const struct wfg_wait *w)
+{
+	json_t *list = json_array();
+
+	for (u32 i = 0; i < w->nr_queued; i++)
+		append(&list, task(&w->queued[i].task->t));
+	return list;
+}
+
+static json_t *state(char letter)
+{
+	char s[2] = { letter ? letter : '?', '\0' };
+
+	return text(s);
+}
+
+static json_t *trigger(enum fact_trigger t)
+{
+	return t == TRIGGER_NONE ? json_null() : text(fact_trigger_name(t));
+}
+
+static json_t *wait_object(const struct wfg *g, const struct wfg_wait *w)
+{
+	const struct fact_task *t = &w->task->t;
+	json_t *j = json_object();
+
+	set(&j, "id", text(wfg_wait_id(g, w)));
+	set(&j, "op", text(fact_op_name(w->w.op)));
+	set(&j, "on", text(fact_on_name(w->w.on)));
+	set(&j, "task", task(t));
+	set(&j, "state", state(t->state));
+	set(&j, "interruptible", json_boolean(w->w.interruptible));
+	set(&j, "age_s", seconds(t->asleep_ns));
+	set(&j, "file", file_object(w->file));
+	set(&j, "pages", pages(w->page));
+	set(&j, "holders", holders(w->page));
+	set(&j, "unattributed_refs", w->page ? json_integer(w->page->unattributed) : json_null());
+	set(&j, "queued", queued(w));
+	set(&j, "kstack", stack(&t->kstack));
+	set(&j, "ustack", stack(&t->ustack));
+	set(&j, "seen", text(fact_seen_name(w->seen)));
+	set(&j, "trigger", trigger(w->w.trigger));
+	set(&j, "syscall", text(t->call));
+	return j;
+}
+
+static json_t *waits(const struct wfg *g)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < wfg_nr_waits(g); i++)
+		append(&list, wait_object(g, wfg_wait(g, i)));
+	return list;
+}
+
+static json_t *sentences(const struct sentences *s)
+{
+	json_t *list = json_array();
+
+	for (u32 i = 0; i < s->n; i++)
+		append(&list, text(s->s[i]));
+	return list;
+}
+
+static json_t *advice_object(const struct advice *a)
+{
+	json_t *j = json_object();
+
+	set(&j, "do", text(a->action));
+	set(&j, "effect", text(a->effect));
+	set(&j, "proven_by", text(a->proven_by));
+	set(&j, "command", json_boolean(a->command));
+	return j;
+}
+
+static json_t *advice(const struct finding *f)
+{
+	json_t *list = json_array();
+
+	for (u32 i = 0; i < f->nr_advice; i++)
+		append(&list, advice_object(&f->advice[i]));
+	return list;
+}
+
+static json_t *finding_object(const struct wfg *g, const struct finding *f)
+{
+	json_t *explained = json_array();
+	json_t *j = json_object();
+
+	append(&explained, text(wfg_wait_id(g, f->wait)));
+	set(&j, "code", text(finding_code_name(f->code)));
+	set(&j, "waits", explained);
+	set(&j, "text", text(f->text));
+	set(&j, "advice", advice(f));
+	set(&j, "cause", sentences(&f->cause));
+	set(&j, "impact", sentences(&f->impact));
+	set(&j, "notes", sentences(&f->notes));
+	return j;
+}
+
+static json_t *findings(const struct wfg *g, const struct findings *f)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < f->n; i++)
+		append(&list, finding_object(g, &f->f[i]));
+	return list;
+}
+
+static json_t *probe(const struct fact_probe *p)
+{
+	json_t *j = json_object();
+
+	set(&j, "name", text(p->name));
+	set(&j, "state", text(fact_probe_state_name(p->state)));
+	set(&j, "costs", text(p->costs));
+	return j;
+}
+
+static json_t *loss(const struct fact_loss *l)
+{
+	json_t *j = json_object();
+
+	set(&j, "kind", text(l->kind == LOSS_TORN ? "torn" : "lost"));
+	set(&j, "count", total(l->count));
+	set(&j, "where", text(l->where));
+	return j;
+}
+
+static json_t *coverage(const struct wfg *g)
+{
+	json_t *probes = json_array(), *losses = json_array();
+	json_t *j = json_object();
+
+	for (size_t i = 0; i < wfg_nr_probes(g); i++)
+		append(&probes, probe(wfg_probe(g, i)));
+	for (size_t i = 0; i < wfg_nr_losses(g); i++)
+		append(&losses, loss(wfg_loss(g, i)));
+	set(&j, "lost", total(wfg_losses(g, LOSS_LOST)));
+	set(&j, "torn", total(wfg_losses(g, LOSS_TORN)));
+	set(&j, "probes", probes);
+	set(&j, "losses", losses);
+	return j;
+}
+
+static json_t *date(const struct fact_session *s)
+{
+	struct strbuf sb = { 0 };
+	json_t *j;
+
+	if (s->time_sec && text_date(&sb, s->time_sec, s->time_nsec / 1000000, s->utc_offset))
+		j = sb.failed ? NULL : json_string(sb.s);
+	else
+		j = json_null();
+	sb_free(&sb);
+	return j;
+}
+
+static json_t *source(const struct fact_session *s)
+{
+	json_t *j = json_object();
+
+	set(&j, "snapshot", json_boolean(s->snapshot));
+	set(&j, "trace", json_boolean(s->trace));
+	set(&j, "recording", text(s->recording));
+	return j;
+}
+
+static json_t *document(const struct wfg *g, const struct findings *f)
+{
+	const struct fact_session *s = wfg_session(g);
+	json_t *j = json_object();
+
+	set(&j, "schema", json_string("daxtrace/1"));
+	set(&j, "host", text(s->host));
+	set(&j, "kernel", text(s->kernel));
+	set(&j, "boot_id", text(s->boot_id));
+	set(&j, "time", date(s));
+	set(&j, "mono_ns", number(s->mono_ns));
+	set(&j, "source", source(s));
+	set(&j, "waits", waits(g));
+	set(&j, "findings", findings(g, f));
+	set(&j, "coverage", coverage(g));
+	return j;
+}
+
+int view_json(FILE *out, const struct wfg *g, const struct findings *f,
+	      const struct view_opts *opts)
+{
+	json_t *doc = document(g, f);
+	int err;
+
+	(void)opts;
+	if (!doc)
+		return -ENOMEM;
+	err = json_dumpf(doc, out, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15));
+	json_decref(doc);
+	if (err && !ferror(out))
+		return -ENOMEM;
+	fputc('\n', out);
+	return stream_finish(out);
+}
