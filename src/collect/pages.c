@@ -6,8 +6,10 @@
  * fs dax pages").
  */
 #include <errno.h>
+#include <string.h>
 
 #include "collect/snap.h"
+#include "util/array.h"
 
 /* include/linux/page-flags.h: mapping with low bits set is not an address_space */
 #define MAPPING_FLAGS	3ULL
@@ -85,17 +87,41 @@ int page_read(struct snap *s, u64 page, s64 idle_refs, struct kpage *ret)
 	return 0;
 }
 
+/* Index of the first page whose head lies behind an address. */
+static u32 first_behind(const struct snap *s, u64 addr)
+{
+	u32 lo = 0, hi = s->nr_pages;
+
+	while (lo < hi) {
+		u32 mid = lo + (hi - lo) / 2;
+
+		if (s->pages[mid].head > addr)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return lo;
+}
+
 struct kpage *page_find(struct snap *s, u64 page)
 {
-	u64 size = s->k->field[KF_PAGE].off;
+	u32 at = first_behind(s, page);
+	struct kpage *p = at ? &s->pages[at - 1] : NULL;
 
-	for (u32 i = 0; i < s->nr_pages; i++) {
-		struct kpage *p = &s->pages[i];
+	return p && page - p->head < (u64)s->k->field[KF_PAGE].off << p->order ? p : NULL;
+}
 
-		if (page >= p->head && page < p->head + (size << p->order))
-			return p;
-	}
-	return NULL;
+int page_add(struct snap *s, const struct kpage *p)
+{
+	u32 at = first_behind(s, p->head);
+	int err = array_grow(&s->pages, s->nr_pages, sizeof(*p));
+
+	if (err)
+		return err;
+	memmove(s->pages + at + 1, s->pages + at, (s->nr_pages - at) * sizeof(*p));
+	s->pages[at] = *p;
+	s->nr_pages++;
+	return 0;
 }
 
 s64 page_refs_now(struct snap *s, u64 head)

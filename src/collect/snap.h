@@ -32,6 +32,7 @@ struct ktasks {
 	struct ktask *v;
 	u32 n;
 	u32 *by_addr;		/* indices into v, sorted by task_struct address */
+	u32 *by_mm;		/* the same by mm_struct */
 	char **names;		/* owned texts of frames */
 	u32 nr_names;
 };
@@ -106,10 +107,10 @@ struct snap {
 	bool pages_by_inode;	/* the ranges are hidden: see page_is_fsdax() */
 	struct kwait *waits;
 	u32 nr_waits;
-	struct kpage *pages;	/* the pages that are waited for */
+	struct kpage *pages;	/* the pages that are waited for, by address */
 	u32 nr_pages;
 	struct kfds fds;
-	struct kvma *vmas;	/* of the files that are waited for */
+	struct kvma *vmas;	/* of the files that are waited for, by mm */
 	u32 nr_vmas;
 	u64 *told_files;	/* inodes whose fact was emitted */
 	u32 nr_told_files;
@@ -143,8 +144,8 @@ bool task_is_asleep(const struct ktask *t);
 void task_tell(struct snap *s, struct ktask *t);
 /* The live part of a sleeping task's kernel stack as words; returns their number. */
 u32 task_stack_words(struct snap *s, const struct ktask *t, u64 *words, u32 max, u64 *start);
-/* The task that stands for a files_struct or an mm: its group's leader when it shares it. */
-struct ktask *task_of_files(struct snap *s, u64 files);
+/* The i-th task that has an mm_struct, in no order; NULL behind the last. */
+struct ktask *task_of_mm(struct snap *s, u64 mm, u32 i);
 
 /* --- pgmaps.c */
 int pgmaps_load(struct snap *s);	/* 0 or -errno; emits probes */
@@ -162,6 +163,7 @@ bool wait_still_there(struct snap *s, const struct kwait *w);
 /* Reads a page that is in an fsdax range. 0, -EFAULT, -ESTALE when it makes no sense. */
 int page_read(struct snap *s, u64 page, s64 idle_refs, struct kpage *ret);
 struct kpage *page_find(struct snap *s, u64 page);	/* the busy folio that contains page */
+int page_add(struct snap *s, const struct kpage *p);	/* keeps s->pages sorted; 0 or -ENOMEM */
 void page_tell(struct snap *s, struct kpage *p);
 s64 page_refs_now(struct snap *s, u64 head);	/* -1 when unreadable */
 
@@ -196,6 +198,8 @@ u64 fd_file(struct snap *s, const struct ktask *t, u64 fd);
 
 /* --- vmas.c */
 int vmas_load(struct snap *s);	/* of the inodes that are waited for */
+/* The mappings of one mm_struct: *n of them in a row; NULL none. */
+const struct kvma *vmas_of(const struct snap *s, u64 mm, u32 *n);
 /* Of a shared folio only the file is known: then every mapping of the file may lead to it. */
 bool vma_covers(const struct kvma *v, const struct kpage *p);
 

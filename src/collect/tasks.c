@@ -29,6 +29,11 @@ static int compare_by_addr(const void *a, const void *b)
 	return compare_u64(&sort_base[*(const u32 *)a].r.task, &sort_base[*(const u32 *)b].r.task);
 }
 
+static int compare_by_mm(const void *a, const void *b)
+{
+	return compare_u64(&sort_base[*(const u32 *)a].r.mm, &sort_base[*(const u32 *)b].r.mm);
+}
+
 /* Distinct return addresses of all stacks, sorted; NULL without memory. */
 static u64 *distinct_frames(const struct ktasks *t, u32 *nr)
 {
@@ -78,16 +83,17 @@ static int name_frames(struct kmem *k, struct ktasks *t)
 	return err;
 }
 
-static int index_tasks(struct ktasks *t)
+static u32 *index_by(const struct ktasks *t, int (*compare)(const void *, const void *))
 {
-	t->by_addr = calloc(t->n + 1, sizeof(*t->by_addr));
-	if (!t->by_addr)
-		return -ENOMEM;
+	u32 *index = calloc(t->n + 1, sizeof(*index));
+
+	if (!index)
+		return NULL;
 	for (u32 i = 0; i < t->n; i++)
-		t->by_addr[i] = i;
+		index[i] = i;
 	sort_base = t->v;
-	qsort(t->by_addr, t->n, sizeof(*t->by_addr), compare_by_addr);
-	return 0;
+	qsort(index, t->n, sizeof(*index), compare);
+	return index;
 }
 
 int tasks_load(struct snap *s)
@@ -105,8 +111,11 @@ int tasks_load(struct snap *s)
 	if (!s->tasks.v)
 		return -ENOMEM;
 	s->tasks.n = n;
-	err = index_tasks(&s->tasks);
-	return err ? err : name_frames(s->k, &s->tasks);
+	s->tasks.by_addr = index_by(&s->tasks, compare_by_addr);
+	s->tasks.by_mm = index_by(&s->tasks, compare_by_mm);
+	if (!s->tasks.by_addr || !s->tasks.by_mm)
+		return -ENOMEM;
+	return name_frames(s->k, &s->tasks);
 }
 
 void tasks_free(struct ktasks *t)
@@ -115,6 +124,7 @@ void tasks_free(struct ktasks *t)
 		free(t->names[i]);
 	free(t->names);
 	free(t->by_addr);
+	free(t->by_mm);
 	free(t->v);
 	*t = (struct ktasks){ 0 };
 }
@@ -137,21 +147,21 @@ struct ktask *task_find(struct snap *s, u64 addr)
 	return NULL;
 }
 
-struct ktask *task_of_files(struct snap *s, u64 files)
+struct ktask *task_of_mm(struct snap *s, u64 mm, u32 i)
 {
-	struct ktask *first = NULL;
+	u32 lo = 0, hi = s->tasks.n;
 
-	for (u32 i = 0; i < s->tasks.n; i++) {
-		struct ktask *t = &s->tasks.v[i];
+	while (lo < hi) {
+		u32 mid = lo + (hi - lo) / 2;
 
-		if (!files || t->r.files != files)
-			continue;
-		if (t->r.tid == t->r.tgid)
-			return t;
-		if (!first)
-			first = t;
+		if (s->tasks.v[s->tasks.by_mm[mid]].r.mm < mm)
+			lo = mid + 1;
+		else
+			hi = mid;
 	}
-	return first;
+	if (lo + i >= s->tasks.n || s->tasks.v[s->tasks.by_mm[lo + i]].r.mm != mm)
+		return NULL;
+	return &s->tasks.v[s->tasks.by_mm[lo + i]];
 }
 
 const struct arch_regs *task_regs(struct snap *s, struct ktask *t)

@@ -4,6 +4,7 @@
  * (i_mmap), the same on every kernel, whereas a task's own list of mappings became a tree in 6.1.
  */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "collect/snap.h"
 #include "util/array.h"
@@ -72,6 +73,15 @@ static int load_inode(struct snap *s, u64 inode)
 	return 0;
 }
 
+static int compare_by_mm(const void *a, const void *b)
+{
+	const struct kvma *x = a, *y = b;
+
+	if (x->mm != y->mm)
+		return x->mm < y->mm ? -1 : 1;
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
 int vmas_load(struct snap *s)
 {
 	int err = 0;
@@ -85,7 +95,26 @@ int vmas_load(struct snap *s)
 		if (!done)
 			err = load_inode(s, inode);
 	}
+	if (s->nr_vmas)
+		qsort(s->vmas, s->nr_vmas, sizeof(*s->vmas), compare_by_mm);
 	return err;
+}
+
+const struct kvma *vmas_of(const struct snap *s, u64 mm, u32 *n)
+{
+	u32 lo = 0, hi = s->nr_vmas;
+
+	while (lo < hi) {
+		u32 mid = lo + (hi - lo) / 2;
+
+		if (s->vmas[mid].mm < mm)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (*n = 0; lo + *n < s->nr_vmas && s->vmas[lo + *n].mm == mm;)
+		++*n;
+	return *n ? &s->vmas[lo] : NULL;
 }
 
 bool vma_covers(const struct kvma *v, const struct kpage *p)

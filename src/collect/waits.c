@@ -82,12 +82,7 @@ static int add_page(struct snap *s, u64 page, s64 idle_refs, u64 *head)
 	if (err)
 		return err;
 	*head = p.head;
-	if (page_find(s, p.head))
-		return 0;
-	err = array_grow(&s->pages, s->nr_pages, sizeof(p));
-	if (!err)
-		s->pages[s->nr_pages++] = p;
-	return err;
+	return page_find(s, p.head) ? 0 : page_add(s, &p);
 }
 
 static int take_entry(struct snap *s, const struct entry *e)

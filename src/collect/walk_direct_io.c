@@ -66,13 +66,15 @@ static u64 max_u64(u64 a, u64 b)
 /* Adds what a user buffer has in common with the folio, through any mapping of its file. */
 static void add_buffer(struct overlap *o, u64 base, u64 len)
 {
-	for (u32 i = 0; i < o->s->nr_vmas; i++) {
-		const struct kvma *v = &o->s->vmas[i];
+	u32 n;
+	const struct kvma *v = vmas_of(o->s, o->mm, &n);
+
+	for (u32 i = 0; i < n; i++) {
 		u64 from, to;
 
-		if (v->mm != o->mm || !vma_covers(v, o->page))
+		if (!vma_covers(&v[i], o->page))
 			continue;
-		vma_range(v, o->page, &from, &to);
+		vma_range(&v[i], o->page, &from, &to);
 		from = max_u64(base, from);
 		to = min_u64(base + len, to);
 		if (from < to)
@@ -155,7 +157,7 @@ static void tell_hold(struct snap *s, struct ktask *t, const struct kpage *p, u6
 	f.hold.confidence = judge(s, t, p, bytes, &f.hold.detail);
 	f.hold.refs = f.hold.confidence == CONF_CANDIDATE ? 0 : 1;
 	f.hold.object_kind = "file";
-	f.hold.object_id = snap_text(s, "fd %d", (s32)t->regs.args[0]);
+	f.hold.object_id = snap_text(s, "fd %d of %u", (s32)t->regs.args[0], t->r.tid);
 	f.hold.target = file_describe(s, file);
 	f.hold.held_ns = task_asleep_ns(s, t);
 	f.hold.releasers = &r;
@@ -183,14 +185,6 @@ static void look_at(struct snap *s, struct ktask *t, const struct kpage *p)
 		tell_hold(s, t, p, file, o.bytes);
 }
 
-static bool maps_file(const struct snap *s, const struct ktask *t, const struct kpage *p)
-{
-	for (u32 i = 0; i < s->nr_vmas; i++)
-		if (s->vmas[i].mm == t->r.mm && vma_covers(&s->vmas[i], p))
-			return true;
-	return false;
-}
-
 bool walk_direct_io_available(const struct snap *s)
 {
 	return s->arch.regs_off && kmem_has(s->k, KF_FILE_FLAGS) && kmem_has(s->k, KF_FDT_FD);
@@ -198,12 +192,14 @@ bool walk_direct_io_available(const struct snap *s)
 
 int walk_direct_io(struct snap *s)
 {
-	for (u32 i = 0; i < s->tasks.n; i++)
-		for (u32 j = 0; j < s->nr_pages; j++) {
-			struct ktask *t = &s->tasks.v[i];
+	for (u32 i = 0; i < s->tasks.n; i++) {
+		struct ktask *t = &s->tasks.v[i];
+		u32 n;
 
-			if (t->r.mm && task_is_asleep(t) && maps_file(s, t, &s->pages[j]))
-				look_at(s, t, &s->pages[j]);
-		}
+		if (!t->r.mm || !task_is_asleep(t) || !vmas_of(s, t->r.mm, &n))
+			continue;
+		for (u32 j = 0; j < s->nr_pages; j++)
+			look_at(s, t, &s->pages[j]);
+	}
 	return 0;
 }

@@ -42,32 +42,34 @@ static int entries_of(struct snap *s, const struct kvma *v, const struct kpage *
 	return err < 0 ? err : (int)c.entries;
 }
 
-/* All entries of an address space, through any of its mappings. */
+/* All entries of an address space, through any of its mappings; -ENOENT when none covers it. */
 static int entries_of_mm(struct snap *s, u64 mm, const struct kpage *p)
 {
 	int sum = 0;
+	bool covered = false;
+	u32 n;
+	const struct kvma *v = vmas_of(s, mm, &n);
 
-	for (u32 i = 0; i < s->nr_vmas; i++) {
-		const struct kvma *v = &s->vmas[i];
-		int n = v->mm == mm && vma_covers(v, p) ? entries_of(s, v, p) : 0;
+	for (u32 i = 0; i < n; i++) {
+		int found = vma_covers(&v[i], p) ? entries_of(s, &v[i], p) : 0;
 
-		if (n < 0)
-			return n;
-		sum += n;
+		if (found < 0)
+			return found;
+		covered |= vma_covers(&v[i], p);
+		sum += found;
 	}
-	return sum;
+	return covered ? sum : -ENOENT;
 }
 
 /* The tasks of an address space, one per thread group. */
 static struct fact_releaser *tasks_of_mm(struct snap *s, u64 mm, u32 *n)
 {
 	struct fact_releaser *r = NULL;
+	struct ktask *t;
 
 	*n = 0;
-	for (u32 i = 0; i < s->tasks.n; i++) {
-		struct ktask *t = &s->tasks.v[i];
-
-		if (t->r.mm != mm || t->r.tid != t->r.tgid)
+	for (u32 i = 0; (t = task_of_mm(s, mm, i)); i++) {
+		if (t->r.tid != t->r.tgid)
 			continue;
 		s->err = s->err ? s->err : array_grow(&r, *n, sizeof(*r));
 		if (s->err)
@@ -90,7 +92,8 @@ static void tell_hold(struct snap *s, u64 mm, const struct kpage *p, int entries
 	f.hold.refs = counts ? entries : 0;
 	f.hold.object_kind = "mm";
 	f.hold.object_id = snap_text(s, "0x%llx", (unsigned long long)mm);
-	f.hold.detail = counts ? snap_text(s, "%d page table entries lead to the page", entries) :
+	f.hold.detail = counts ? entries == 1 ? "1 page table entry" :
+			       snap_text(s, "%d page table entries", entries) :
 		entries < 0 ? "maps this part of the file; its page tables cannot be read" :
 			      "maps this part of the file";
 	f.hold.held_ns = FACT_UNKNOWN;
@@ -100,16 +103,15 @@ static void tell_hold(struct snap *s, u64 mm, const struct kpage *p, int entries
 	free(releasers);
 }
 
+/* Mappings are sorted by address space. */
 static void look_at(struct snap *s, const struct kpage *p)
 {
 	for (u32 i = 0; i < s->nr_vmas; i++) {
-		const struct kvma *v = &s->vmas[i];
-		bool done = !vma_covers(v, p);
+		u64 mm = s->vmas[i].mm;
+		int entries = i && s->vmas[i - 1].mm == mm ? -ENOENT : entries_of_mm(s, mm, p);
 
-		for (u32 j = 0; j < i && !done; j++)
-			done = s->vmas[j].mm == v->mm && vma_covers(&s->vmas[j], p);
-		if (!done)
-			tell_hold(s, v->mm, p, entries_of_mm(s, v->mm, p));
+		if (entries != -ENOENT)
+			tell_hold(s, mm, p, entries);
 	}
 }
 

@@ -19,6 +19,7 @@ enum {
 	BATCH = 128,
 	RING_MAX = 1 << 16,	/* slots; sysctl fs.pipe-max-size is 1 MiB, 256 slots */
 	PIPE_SPAN_MAX = 512,
+	HITS_MAX = 64,
 };
 
 struct pipe {
@@ -80,39 +81,52 @@ static struct pipe parse_pipe(const struct kmem *k, const char *span, u64 addr)
 struct hit {
 	struct kpage *page;
 	u32 refs;
-	u64 drain_bytes;
+	u64 drain_bytes;	/* to read until all of them are released */
 };
 
-/* Reads one slot of the ring. */
-static int read_slot(struct snap *s, const struct pipe *p, u32 slot, u64 *page, u64 *len)
+/* One slot of a ring that was read as a whole. */
+static void slot_at(const struct kmem *k, const struct pipe *p, const char *ring, u32 slot,
+		    u64 *page, u32 *len)
 {
-	u64 buf = p->bufs + (u64)(slot & (p->ring_size - 1)) * s->k->field[KF_PIPE_BUF].off;
-	struct kget g[] = { { buf, KF_PIPE_BUF_PAGE, 0, 0 }, { buf, KF_PIPE_BUF_LEN, 0, 0 } };
-	int err = kmem_getv(s->k, g, 2);
+	const char *buf = ring + (u64)(slot & (p->ring_size - 1)) * k->field[KF_PIPE_BUF].off;
 
-	*page = g[0].val;
-	*len = g[1].val;
-	return err ? err : g[0].err;
+	memcpy(page, buf + k->field[KF_PIPE_BUF_PAGE].off, sizeof(*page));
+	memcpy(len, buf + k->field[KF_PIPE_BUF_LEN].off, sizeof(*len));
 }
 
-/* References of one busy page in a pipe, and the bytes to read until all are released. */
-static int count_refs(struct snap *s, const struct pipe *p, struct hit *h)
+static struct hit *hit_of(struct snap *s, struct hit *hits, u32 *n, struct kpage *page)
 {
-	u64 bytes = 0, page, len;
+	u32 i = 0;
 
-	h->refs = 0;
+	while (i < *n && hits[i].page != page)
+		i++;
+	if (i == *n && *n < HITS_MAX)
+		hits[(*n)++] = (struct hit){ .page = page };
+	else if (i == *n)
+		snap_lost(s, LOSS_LOST, "busy pages of one pipe", 1);
+	return i < *n ? &hits[i] : NULL;
+}
+
+/* The busy pages in a pipe, in the order in which reading it gets to them. */
+static u32 find_hits(struct snap *s, const struct pipe *p, const char *ring, struct hit *hits)
+{
+	u64 bytes = 0;
+	u32 n = 0;
+
 	for (u32 slot = p->tail; slot != p->head; slot++) {
-		int err = read_slot(s, p, slot, &page, &len);
+		struct hit *h;
+		u64 page;
+		u32 len;
 
-		if (err)
-			return err;
+		slot_at(s->k, p, ring, slot, &page, &len);
 		bytes += len;
-		if (page_find(s, page) == h->page) {
+		h = page_find(s, page) ? hit_of(s, hits, &n, page_find(s, page)) : NULL;
+		if (h) {
 			h->refs++;
 			h->drain_bytes = bytes;
 		}
 	}
-	return 0;
+	return n;
 }
 
 /* Every task with a descriptor of the pipe, each once: releasers of the hold. */
@@ -191,16 +205,26 @@ static bool pipe_changed(struct snap *s, const struct pipe *p)
 
 static void look_into(struct snap *s, const struct pipe *p)
 {
-	for (u32 i = 0; i < s->nr_pages; i++) {
-		struct hit h = { .page = &s->pages[i] };
+	struct hit hits[HITS_MAX];
+	size_t size = (size_t)p->ring_size * s->k->field[KF_PIPE_BUF].off;
+	char *ring = malloc(size);
+	u32 n;
 
-		if (count_refs(s, p, &h) || pipe_changed(s, p)) {
-			snap_lost(s, LOSS_TORN, "pipe buffers", 1);
-			return;
-		}
-		if (h.refs)
-			tell_hold(s, p, &h);
+	if (!ring) {
+		s->err = -ENOMEM;
+		return;
 	}
+	if (kmem_read(s->k, p->bufs, ring, size)) {
+		snap_lost(s, LOSS_TORN, "pipe buffers", 1);
+	} else {
+		n = find_hits(s, p, ring, hits);
+		if (n && pipe_changed(s, p))
+			snap_lost(s, LOSS_TORN, "pipe buffers", 1);
+		else
+			for (u32 i = 0; i < n; i++)
+				tell_hold(s, p, &hits[i]);
+	}
+	free(ring);
 }
 
 static bool is_sane(const struct pipe *p)
@@ -239,7 +263,7 @@ bool walk_pipes_available(const struct snap *s)
 	return kmem_has(k, KF_INODE_PIPE) && kmem_has(k, KF_PIPE_HEAD) &&
 	       kmem_has(k, KF_PIPE_TAIL) && kmem_has(k, KF_PIPE_RING_SIZE) &&
 	       kmem_has(k, KF_PIPE_BUFS) && kmem_has(k, KF_PIPE_BUF) &&
-	       kmem_has(k, KF_PIPE_BUF_PAGE) && k->field[KF_PIPE_BUFS].off + 8 <= PIPE_SPAN_MAX &&
+	       kmem_has(k, KF_PIPE_BUF_PAGE) && kmem_has(k, KF_PIPE_BUF_LEN) && k->field[KF_PIPE_BUFS].off + 8 <= PIPE_SPAN_MAX &&
 	       k->field[KF_PIPE_HEAD].off < k->field[KF_PIPE_BUFS].off &&
 	       k->field[KF_PIPE_RING_SIZE].off < k->field[KF_PIPE_BUFS].off;
 }
