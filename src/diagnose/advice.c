@@ -30,7 +30,8 @@ static const char *wait_uninterruptible(const struct wfg_wait *wait)
 	return "sleeps uninterruptibly, and not even SIGKILL wakes it";
 }
 
-void advise_restart(struct verdict *v)
+bool advise_restart(struct verdict *v, const char *why_it_works, const char *what_may_fail,
+		    const char *proven_by)
 {
 	const struct wfg_task *waiter = v->wait->task;
 	const char *why = wait_uninterruptible(v->wait);
@@ -39,20 +40,20 @@ void advise_restart(struct verdict *v)
 
 	if (why) {
 		note_no_signal(v, why);
-		return;
+		return true;
 	}
 	if (cont == DISPOSITION_UNKNOWN || cont == DISPOSITION_CAUGHT) {
 		sb_printf(&effect, "Stopping and continuing %u is not advised: SIGCONT %s.",
 			  waiter->t.pid, disposition_text(cont));
 		verdict_note(v, &effect);
-		advise_interrupt(v, "interrupt");
-		return;
+		return false;
 	}
 	sb_printf(&action, "kill -STOP %u; kill -CONT %u", waiter->t.pid, waiter->t.pid);
-	sb_puts(&effect, "The wait starts again, finds the page idle, and the ");
+	sb_printf(&effect, "The wait starts again, %s, and the ", why_it_works);
 	phrase_op(&effect, v->wait);
-	sb_puts(&effect, " completes; nothing is lost.");
-	verdict_advice(v, ADVICE_COMMAND, "lost_wakeup", &action, &effect);
+	sb_printf(&effect, " completes%s; nothing is lost.", what_may_fail);
+	verdict_advice(v, ADVICE_COMMAND, proven_by, &action, &effect);
+	return true;
 }
 
 struct gentle {
@@ -158,7 +159,7 @@ bool advise_drain(struct verdict *v, const struct wfg_hold *h)
 	sb_printf(&effect,
 		  " out of %s, which releases the page; this data is lost to the pipe's reader.",
 		  h->h.object_id ? h->h.object_id : "the pipe");
-	verdict_advice(v, ADVICE_COMMAND, "self_deadlock_close", &action, &effect);
+	verdict_advice(v, ADVICE_COMMAND, "self/close", &action, &effect);
 	return true;
 }
 
@@ -276,11 +277,11 @@ static void advise_dm(struct verdict *v, const char *name, int len, s64 refs)
 
 	sb_printf(&action, "dmsetup info %.*s", len, name);
 	sb_puts(&effect, "Shows whether the device is SUSPENDED; changes nothing.");
-	verdict_advice(v, ADVICE_COMMAND, "dm_resume", &action, &effect);
+	verdict_advice(v, ADVICE_COMMAND, "advice-dio", &action, &effect);
 	sb_printf(&action, "dmsetup resume %.*s", len, name);
 	sb_puts(&effect, "Lets a suspended device go on: when the I/O completes,");
 	add_outcome(&effect, v->wait, refs);
-	verdict_advice(v, ADVICE_COMMAND, "dm_resume", &action, &effect);
+	verdict_advice(v, ADVICE_COMMAND, "advice-dio", &action, &effect);
 }
 
 static bool same_target(const struct fact_hold *a, const struct fact_hold *b)
@@ -408,7 +409,7 @@ static void advise_end_holder(struct verdict *v, const struct wfg_hold *h)
 	sb_printf(&effect, ", which closes %s; what nobody has read from it is lost.",
 		  h->h.object_id ? h->h.object_id : "the pipe");
 	add_remaining(&effect, v->wait->page, h->h.refs);
-	verdict_advice(v, ADVICE_COMMAND, "end_holder", &action, &effect);
+	verdict_advice(v, ADVICE_COMMAND, "advice-vmsplice", &action, &effect);
 }
 
 /* Processes that map the page; returns the references they explain, -1 when one is not known. */
@@ -464,7 +465,7 @@ static void advise_end_mappers(struct verdict *v)
 			p.n == 1 ? " and with it its mapping" : " and with them the mappings");
 		sb_puts(&effect, " (munmap(2) by the program itself does the same).");
 		add_remaining(&effect, v->wait->page, refs);
-		verdict_advice(v, ADVICE_COMMAND, "end_mapper", &action, &effect);
+		verdict_advice(v, ADVICE_COMMAND, "advice-retouch", &action, &effect);
 	}
 	processes_free(&p);
 }
@@ -507,9 +508,14 @@ void advise_blocked(struct verdict *v)
 	const struct wfg_page *page = v->wait->page;
 	struct strbuf sb = { 0 };
 
+	/* each try takes the page table entries away before it looks at the page */
+	if (page && page->mapped && page->busy == page->mapped && !wait_uninterruptible(v->wait))
+		advise_restart(v, "takes the page out of all page tables",
+			       " unless somebody touches the page again in that moment",
+			       "advice-retouch");
 	if (page)
 		advise_release(v);
-	advise_interrupt(v, "interrupt");
+	advise_interrupt(v, "advice-vmsplice");
 	if (page)
 		advise_end(v);
 	if (!page || !page->unattributed)

@@ -9,8 +9,12 @@
 
 #include "diagnose/verdict.h"
 
-/* Stop and continue the waiter, so that it looks at the page again. */
-void advise_restart(struct verdict *v);
+/*
+ * Stop and continue the waiter, so that it looks at the page again. false: its handling of SIGCONT
+ * forbids it, which a note says.
+ */
+bool advise_restart(struct verdict *v, const char *why_it_works, const char *what_may_fail,
+		    const char *proven_by);
 
 /* Interrupt the waiter, or a note why not. */
 void advise_interrupt(struct verdict *v, const char *proven_by);

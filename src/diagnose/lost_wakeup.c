@@ -36,5 +36,6 @@ void lost_wakeup_explain(struct verdict *v)
 	sb_puts(&sb, "Known on Linux 6.1: when O_DIRECT I/O from the page completes, "
 		     "folio_put_refs() drops the reference and bypasses the wake-up.");
 	verdict_cause(v, &sb);
-	advise_restart(v);
+	if (!advise_restart(v, "finds the page idle", "", "lost-wakeup"))
+		advise_interrupt(v, "advice-vmsplice");
 }

@@ -102,7 +102,7 @@ void self_deadlock_explain(struct verdict *v)
 	if (v->wait->w.interruptible) {
 		sb_puts(&sb, "The wait is interruptible: a signal ends it.");
 		verdict_cause(v, &sb);
-		advise_interrupt(v, "self_deadlock_ftruncate");
+		advise_interrupt(v, "self/ftruncate");
 		return;
 	}
 	sb_puts(&sb, "The wait is not interruptible: no signal ends it, not even SIGKILL.");
