@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""A guest: a stock kernel under QEMU with emulated persistent memory and the host's root.
+
+The guest sees the host's root read-only under a tmpfs, so it has the host's tools and libraries and
+this checkout; only the directory `out` is shared for writing (/run/vm in the guest).
+"""
+
+import lzma
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+KERNELS = ("5.10", "6.1", "6.12", "6.18", "7.2")
+
+# One persistent memory device for each filesystem: regions that touch would become one device.
+PMEM = ("512M!1G", "512M!1792M")
+MEMORY = "2560M"
+COMMAND_LINE = ("console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off audit=0 nowatchdog "
+                "no_timer_check random.trust_cpu=on rcupdate.rcu_expedited=1")
+
+# Checksums are found by name at run time, so no dependency of another module brings them in.
+MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay", "crc32c_generic", "nd_pmem", "nd_e820",
+           "ext4", "xfs", "dm_mod", "brd")
+PARAMETERS = {"brd": "rd_nr=1 rd_size=16384"}
+
+
+# Ended from outside, a program still takes its guests down on the way out.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
+
+
+def build_dir():
+    return os.path.abspath(os.environ.get("O") or os.path.join(TOP, "build"))
+
+
+def results_dir():
+    path = os.path.join(build_dir(), "vm")
+    os.makedirs(path, exist_ok=True)
+    return path
+
+
+def build_holders():
+    subprocess.run(["make", "-s", "-C", HERE, f"O={build_dir()}"], check=True, stdout=sys.stderr)
+
+
+class NoKernel(Exception):
+    """A kernel cannot be had; fetch-kernel has said why."""
+
+
+class Kernel:
+    """One fetched kernel and the initramfs made for it."""
+
+    def __init__(self, series):
+        self.series = series
+        fetched = subprocess.run([os.path.join(HERE, "fetch-kernel"), series],
+                                 stdout=subprocess.PIPE, text=True)
+        if fetched.returncode:
+            raise NoKernel(series)
+        self.dir = fetched.stdout.strip()
+        self.image = os.path.join(self.dir, "vmlinuz")
+        self.modules = os.path.join(self.dir, "lib", "modules")
+        with open(os.path.join(self.dir, "release"), encoding="utf-8") as file:
+            self.release = file.read().strip()
+
+    def dependencies(self):
+        """modules.dep as {name: [path, path of each module it needs]}."""
+        table = {}
+        path = os.path.join(self.modules, self.release, "modules.dep")
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                module, needs = line.split(":")
+                table[module_name(module)] = [module, *needs.split()]
+        return table
+
+    def load_order(self):
+        """Paths of the wanted modules, each after what it needs; built-in ones have no path."""
+        table, order = self.dependencies(), []
+        for name in MODULES:
+            for path in reversed(table.get(name, [])):
+                if path not in order:
+                    order.append(path)
+        return order
+
+    def initramfs(self, target):
+        """Write an uncompressed archive: there is nothing to unpack while the guest boots."""
+        root = target + ".d"
+        shutil.rmtree(root, ignore_errors=True)
+        for name in ("bin", "dev", "modules"):
+            os.makedirs(os.path.join(root, name))
+        shutil.copy("/bin/busybox", os.path.join(root, "bin"))
+        shutil.copy(os.path.join(HERE, "init"), root)
+        with open(os.path.join(root, "modules", "order"), "w", encoding="utf-8") as order:
+            for path in self.load_order():
+                name = module_name(path)
+                with open(os.path.join(root, "modules", name), "wb") as file:
+                    file.write(read_module(os.path.join(self.modules, self.release, path)))
+                order.write(f"{name} {PARAMETERS.get(name, '')}\n")
+        files = subprocess.run(["find", "."], cwd=root, check=True, stdout=subprocess.PIPE).stdout
+        with open(target, "wb") as archive:
+            subprocess.run(["cpio", "--quiet", "-o", "-H", "newc"], cwd=root, input=files,
+                           stdout=archive, check=True)
+        shutil.rmtree(root)
+
+
+def module_name(path):
+    return os.path.basename(path).split(".")[0].replace("-", "_")
+
+
+def read_module(path):
+    if path.endswith(".xz"):
+        with lzma.open(path) as file:
+            return file.read()
+    if path.endswith(".zst"):
+        return subprocess.run(["zstd", "-dcq", path], check=True, stdout=subprocess.PIPE).stdout
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def run_command(series, command, seconds, interactive=False):
+    """Run one command in a guest and show its output as it comes; what it returned."""
+    build_holders()
+    out = tempfile.mkdtemp(prefix="guest.", dir=results_dir())
+    try:
+        with Guest(Kernel(series), out, command, seconds, interactive) as guest:
+            for text in guest.follow("output"):
+                print(text, end="", flush=True)
+        status = guest.status()
+        if status is None and not interactive:
+            console = os.path.join(results_dir(), "console")
+            shutil.copy(guest.path("console"), console)
+            print(f"the guest went down before the command ended, see {console}", file=sys.stderr)
+    except NoKernel:
+        return 1
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
+    return 1 if status is None else status
+
+
+class Guest:
+    """A running guest; its console, output and exit status are files in `out`."""
+
+    def __init__(self, kernel, out, command, seconds, interactive=False):
+        self.out = out
+        os.makedirs(out, exist_ok=True)
+        for name in ("console", "output", "status"):
+            if os.path.exists(self.path(name)):
+                os.unlink(self.path(name))
+        self.write("modules", kernel.modules + "\n")
+        self.write("boot.sh", boot_script(command, interactive))
+        self.initrd = self.path("initrd")
+        kernel.initramfs(self.initrd)
+        self.deadline = time.monotonic() + seconds
+        self.process = subprocess.Popen(
+            qemu(kernel, self.initrd, out, interactive),
+            stdin=None if interactive else subprocess.DEVNULL)
+
+    def path(self, name):
+        return os.path.join(self.out, name)
+
+    def write(self, name, text):
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def read(self, name):
+        try:
+            with open(self.path(name), encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
+    def running(self):
+        """False once the guest is down; a guest that has used up its time is taken down."""
+        if self.process.poll() is None and time.monotonic() > self.deadline:
+            self.stop()
+        return self.process.returncode is None
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def follow(self, name):
+        """The text of a file in `out` as it grows, until the guest is down."""
+        seen, running = 0, True
+        while running:
+            running = self.running()
+            text = self.read(name)
+            if len(text) > seen:
+                yield text[seen:]
+                seen = len(text)
+            elif running:
+                time.sleep(0.05)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def status(self):
+        """What the command returned; None if the guest went down without saying."""
+        text = self.read("status").strip()
+        return int(text) if text else None
+
+
+def boot_script(command, interactive):
+    redirect = "</dev/ttyS0 >/dev/ttyS0 2>&1" if interactive else ">/run/vm/output 2>&1 </dev/null"
+    runner = "setsid -c" if interactive else ""
+    return f"""cd {shlex.quote(TOP)}
+export HOME=/root TERM=linux PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 O={shlex.quote(build_dir())}
+{runner} /bin/sh -c {shlex.quote(command)} {redirect}
+echo $? > /run/vm/status
+busybox poweroff -nf
+"""
+
+
+def share(path, tag, readonly):
+    path = path.replace(",", ",,")
+    return ["-virtfs", f"local,path={path},mount_tag={tag},security_model=none,multidevs=remap"
+            + (",readonly=on" if readonly else "")]
+
+
+def qemu(kernel, initrd, out, interactive):
+    console = "mon:stdio" if interactive else f"file:{os.path.join(out, 'console')}"
+    append = [COMMAND_LINE, *(f"memmap={region}" for region in PMEM)]
+    # However the caller ends, its guest ends with it.
+    return ["setpriv", "--pdeathsig", "KILL",
+            "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
+            "-m", MEMORY, "-nodefaults", "-no-user-config", "-nographic", "-no-reboot",
+            "-serial", console, "-kernel", kernel.image, "-initrd", initrd,
+            "-append", " ".join(append), *share("/", "host", True), *share(out, "out", False)]
