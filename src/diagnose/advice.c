@@ -271,6 +271,17 @@ static bool dm_name(const char *target, const char **name, int *len)
 	return *len && **name != '-' && (*name)[*len] == ')';
 }
 
+/*
+ * Where a count of 1 is idle, only one of the ways to drop a reference wakes the waiter, and the
+ * completion of a bio took another one for some time (6.1.y, bio.c __bio_release_pages()).
+ */
+static void add_lost_wakeup(struct strbuf *sb, const struct wfg_page *page)
+{
+	if (page->p.idle_refs == 1)
+		sb_puts(sb, " Should it sleep on, run daxtrace again: Linux 6.1 can lose this "
+			    "wake-up.");
+}
+
 static void advise_dm(struct verdict *v, const char *name, int len, s64 refs)
 {
 	struct strbuf action = { 0 }, effect = { 0 };
@@ -281,6 +292,7 @@ static void advise_dm(struct verdict *v, const char *name, int len, s64 refs)
 	sb_printf(&action, "dmsetup resume %.*s", len, name);
 	sb_puts(&effect, "Lets a suspended device go on: when the I/O completes,");
 	add_outcome(&effect, v->wait, refs);
+	add_lost_wakeup(&effect, v->wait->page);
 	verdict_advice(v, ADVICE_COMMAND, "advice-dio", &action, &effect);
 }
 
@@ -323,6 +335,7 @@ static void advise_target(struct verdict *v, const struct wfg_hold *h, s64 refs)
 		  h->h.target ? h->h.target : "the device or server that the I/O goes to");
 	sb_puts(&effect, "When the I/O completes,");
 	add_outcome(&effect, v->wait, refs);
+	add_lost_wakeup(&effect, v->wait->page);
 	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
 }
 

@@ -65,4 +65,7 @@ void account_page(struct wfg_page *page)
 	page->busy = taken + page->mapped;
 	page->unattributed = taken - explained(page, false, taken);
 	page->unattributed += page->mapped - explained(page, true, page->mapped);
+	/* nothing is left that a candidate could hold */
+	if (!page->unattributed)
+		page->nr_holds = wfg_page_holders(page);
 }
