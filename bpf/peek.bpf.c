@@ -18,7 +18,7 @@ char LICENSE[] SEC("license") = "GPL";
 u32 nr_reqs;
 struct peek_req reqs[PEEK_BATCH];
 char out[PEEK_OUT + PEEK_LEN_MAX + 1];
-u64 self;			/* answer: task_struct of the task that runs the program */
+u64 self; /* answer: task_struct of the task that runs the program */
 
 char ksym_name[KSYM_NAME_LEN];
 u64 ksym_addr;

@@ -10,29 +10,28 @@
 /* Exit statuses of contract.md that a collector can ask for. */
 enum {
 	STATUS_OK = 0,
-	STATUS_ERROR = 1,	/* usage or runtime error */
-	STATUS_NOTSUPP = 2,	/* this kernel or build lacks what is needed */
-	STATUS_NOPERM = 3,	/* a privilege is missing */
+	STATUS_ERROR = 1,   /* usage or runtime error */
+	STATUS_NOTSUPP = 2, /* this kernel or build lacks what is needed */
+	STATUS_NOPERM = 3,  /* a privilege is missing */
 };
 
 /* Why something was refused: what the user reads on stderr. Filled once, printed once, at the top. */
 struct refusal {
-	int status;		/* exit status; STATUS_OK: nothing was refused */
-	char cause[320];	/* "missing CAP_BPF and CAP_PERFMON" */
-	char consequence[320];	/* "kernel memory cannot be read" */
-	char command[320];	/* one command that helps; empty when none does */
+	int status;            /* exit status; STATUS_OK: nothing was refused */
+	char cause[320];       /* "missing CAP_BPF and CAP_PERFMON" */
+	char consequence[320]; /* "kernel memory cannot be read" */
+	char command[320];     /* one command that helps; empty when none does */
 };
 
 /* Fills r, printf style for the cause; returns -1 so that a caller can return it. */
-__attribute__((format(printf, 5, 6)))
 int refuse(struct refusal *r, int status, const char *consequence, const char *command,
-	   const char *cause_fmt, ...);
+	   const char *cause_fmt, ...) __attribute__((format(printf, 5, 6)));
 
 /* What the user asked about: the union of its members, or every DAX mount when there is none. */
 struct scope_member {
-	char *path;		/* as given */
-	u32 dev_major, dev_minor;	/* of the filesystem */
-	u64 ino;		/* 0: the whole filesystem */
+	char *path;               /* as given */
+	u32 dev_major, dev_minor; /* of the filesystem */
+	u64 ino;                  /* 0: the whole filesystem */
 };
 
 struct scope {
@@ -56,12 +55,12 @@ bool scope_matches(const struct scope *s, u32 dev_major, u32 dev_minor, u64 ino)
 int preflight(fact_sink_fn sink, void *arg, struct refusal *why);
 
 struct snapshot_opts {
-	const struct scope *scope;	/* waits on other files are left out */
-	bool user_stacks;		/* symbolise user stacks of waiters and holders */
-	const char *image_write;	/* also save the kernel memory that was read; NULL no */
-	const char *image_read;		/* look at a saved image, not at this machine; NULL no */
-	const char *without;	/* pretend that the kernel hides this symbol; NULL no */
-	bool walk_all;			/* run every walker though nobody waits: to measure them */
+	const struct scope *scope; /* waits on other files are left out */
+	bool user_stacks;          /* symbolise user stacks of waiters and holders */
+	const char *image_write;   /* also save the kernel memory that was read; NULL no */
+	const char *image_read;    /* look at a saved image, not at this machine; NULL no */
+	const char *without;       /* pretend that the kernel hides this symbol; NULL no */
+	bool walk_all;             /* run every walker though nobody waits: to measure them */
 };
 
 /*

@@ -15,9 +15,9 @@
 
 #include <daxtop/types.h>
 
-#define FACT_COMM_LEN	16		/* TASK_COMM_LEN, include/linux/sched.h */
-#define FACT_STACK_MAX	64		/* frames kept of one stack, innermost first */
-#define FACT_UNKNOWN	UINT64_MAX	/* a u64 that was not learned; never shown as a number */
+#define FACT_COMM_LEN  16         /* TASK_COMM_LEN, include/linux/sched.h */
+#define FACT_STACK_MAX 64         /* frames kept of one stack, innermost first */
+#define FACT_UNKNOWN   UINT64_MAX /* a u64 that was not learned; never shown as a number */
 
 enum fact_type {
 	FACT_SESSION = 1,
@@ -46,7 +46,7 @@ enum fact_op {
 	OP_ZERO_RANGE,
 	OP_COLLAPSE_RANGE,
 	OP_INSERT_RANGE,
-	OP_ALLOCATE,		/* plain preallocation; "other" in the contract's first version */
+	OP_ALLOCATE, /* plain preallocation; "other" in the contract's first version */
 	OP_REFLINK,
 	OP_DEDUPE,
 	OP_EXCHANGE,
@@ -62,19 +62,19 @@ enum fact_op {
 /* What made the kernel evict the inode; only with OP_EVICT, OP_UMOUNT and OP_RECLAIM. */
 enum fact_trigger {
 	TRIGGER_NONE = 0,
-	TRIGGER_UNLINK,		/* the last name went */
-	TRIGGER_LAST_CLOSE,	/* the last descriptor or mapping of an unlinked file went */
-	TRIGGER_EXIT,		/* as last close, by an exiting task */
+	TRIGGER_UNLINK,     /* the last name went */
+	TRIGGER_LAST_CLOSE, /* the last descriptor or mapping of an unlinked file went */
+	TRIGGER_EXIT,       /* as last close, by an exiting task */
 	TRIGGER_UMOUNT,
 	TRIGGER_DEVICE_REMOVAL,
-	TRIGGER_SHRINKER,	/* dentry shrinker: memory reclaim or drop_caches */
+	TRIGGER_SHRINKER, /* dentry shrinker: memory reclaim or drop_caches */
 	TRIGGER_MAX,
 };
 
 /* What the waiter sleeps on. */
 enum fact_on {
-	ON_PAGE = 0,		/* a DAX page that must become idle */
-	ON_LOCK,		/* woken for a page, now retaking the lock it dropped to sleep */
+	ON_PAGE = 0, /* a DAX page that must become idle */
+	ON_LOCK,     /* woken for a page, now retaking the lock it dropped to sleep */
 	ON_ENTRY_LOCK,
 	ON_LEASE,
 	ON_MAX,
@@ -83,131 +83,131 @@ enum fact_on {
 /* By what mechanism a page reference is held. */
 enum fact_how {
 	HOW_UNKNOWN = 0,
-	HOW_VMSPLICE,		/* a page in a pipe, also after splice or tee */
-	HOW_DIRECT_IO,		/* synchronous O_DIRECT whose buffer is the mapping */
-	HOW_MAPPING,		/* a page table entry; counts as a reference from 6.15 on */
+	HOW_VMSPLICE,  /* a page in a pipe, also after splice or tee */
+	HOW_DIRECT_IO, /* synchronous O_DIRECT whose buffer is the mapping */
+	HOW_MAPPING,   /* a page table entry; counts as a reference from 6.15 on */
 	HOW_MAX,
 };
 
 enum fact_confidence {
-	CONF_CANDIDATE = 0,	/* has the means and the opportunity, no more */
-	CONF_LIKELY,		/* the evidence fits, the object was not seen */
-	CONF_EXACT,		/* the reference was seen in kernel memory */
+	CONF_CANDIDATE = 0, /* has the means and the opportunity, no more */
+	CONF_LIKELY,        /* the evidence fits, the object was not seen */
+	CONF_EXACT,         /* the reference was seen in kernel memory */
 	CONF_MAX,
 };
 
 /* A kernel or user stack, innermost frame first, as text "name+0xoff [module]". */
 struct fact_stack {
-	const char *const *frames;	/* n entries; NULL when n is 0 */
+	const char *const *frames; /* n entries; NULL when n is 0 */
 	u32 n;
-	const char *why_missing;	/* reason to print when n is 0; NULL when nobody asked */
+	const char *why_missing; /* reason to print when n is 0; NULL when nobody asked */
 };
 
 /* How the process handles signals; bit (signo - 1). Source: signal_struct, sighand_struct. */
 struct fact_signals {
-	bool known;		/* false: nothing below was learned */
-	u64 blocked;		/* task_struct.blocked */
-	u64 ignored;		/* SIG_IGN */
-	u64 caught;		/* a handler is installed */
-	u64 restarts;		/* a handler with SA_RESTART: the system call is entered again */
+	bool known;   /* false: nothing below was learned */
+	u64 blocked;  /* task_struct.blocked */
+	u64 ignored;  /* SIG_IGN */
+	u64 caught;   /* a handler is installed */
+	u64 restarts; /* a handler with SA_RESTART: the system call is entered again */
 };
 
 struct fact_task {
-	u64 id;			/* address of the task_struct */
-	u32 pid;		/* thread group id, in the init pid namespace */
-	u32 tid;		/* thread id, in the init pid namespace */
-	u32 uid;		/* real uid, in the init user namespace */
-	u32 threads;		/* live threads of the group; 0 unknown */
-	u64 start_ns;		/* task_struct.start_time, ns since boot (CLOCK_MONOTONIC) */
-	u64 asleep_ns;		/* time since it last ran, ns; FACT_UNKNOWN when not learned */
+	u64 id;        /* address of the task_struct */
+	u32 pid;       /* thread group id, in the init pid namespace */
+	u32 tid;       /* thread id, in the init pid namespace */
+	u32 uid;       /* real uid, in the init user namespace */
+	u32 threads;   /* live threads of the group; 0 unknown */
+	u64 start_ns;  /* task_struct.start_time, ns since boot (CLOCK_MONOTONIC) */
+	u64 asleep_ns; /* time since it last ran, ns; FACT_UNKNOWN when not learned */
 	char comm[FACT_COMM_LEN + 1];
-	char state;		/* letter as in ps: R S D T t X Z I */
-	bool exiting;		/* PF_EXITING */
-	bool kthread;		/* PF_KTHREAD: has no user memory and takes no signal */
-	bool io_worker;		/* PF_IO_WORKER: an io_uring or vhost worker of its process */
-	const char *cgroup;	/* path in the default hierarchy; NULL unknown */
-	s32 syscall;		/* number of the system call it sleeps in; -1 none or unknown */
-	u64 args[6];		/* its raw arguments; valid when syscall >= 0 */
-	const char *call;	/* "ftruncate(17, 4096)"; NULL when syscall is -1 */
+	char state;         /* letter as in ps: R S D T t X Z I */
+	bool exiting;       /* PF_EXITING */
+	bool kthread;       /* PF_KTHREAD: has no user memory and takes no signal */
+	bool io_worker;     /* PF_IO_WORKER: an io_uring or vhost worker of its process */
+	const char *cgroup; /* path in the default hierarchy; NULL unknown */
+	s32 syscall;        /* number of the system call it sleeps in; -1 none or unknown */
+	u64 args[6];        /* its raw arguments; valid when syscall >= 0 */
+	const char *call;   /* "ftruncate(17, 4096)"; NULL when syscall is -1 */
 	struct fact_signals signals;
 	struct fact_stack kstack;
 	struct fact_stack ustack;
 };
 
 struct fact_file {
-	u64 id;			/* address of the inode */
-	u32 dev_major, dev_minor;	/* s_dev */
+	u64 id;                   /* address of the inode */
+	u32 dev_major, dev_minor; /* s_dev */
 	u64 ino;
-	u64 size;		/* i_size, bytes; FACT_UNKNOWN when not learned */
-	const char *path;	/* absolute, as seen from this mount namespace; NULL unknown */
-	bool deleted;		/* no name left, or the inode is being evicted after unlink */
-	const char *fstype;	/* file_system_type.name */
-	const char *mount;	/* mount point; NULL when it is mounted nowhere we can see */
-	const char *device;	/* s_id, such as "pmem0" */
+	u64 size;           /* i_size, bytes; FACT_UNKNOWN when not learned */
+	const char *path;   /* absolute, as seen from this mount namespace; NULL unknown */
+	bool deleted;       /* no name left, or the inode is being evicted after unlink */
+	const char *fstype; /* file_system_type.name */
+	const char *mount;  /* mount point; NULL when it is mounted nowhere we can see */
+	const char *device; /* s_id, such as "pmem0" */
 };
 
 struct fact_page {
-	u64 id;			/* address of the (head) struct page */
-	u64 file;		/* fact_file.id; 0 unknown (a shared folio names no inode) */
-	u64 index;		/* page index in the file; FACT_UNKNOWN for a shared folio */
-	u32 order;		/* folio order: 0 is one page, 9 is 2 MiB on x86 */
-	s64 refs;		/* reference count as stored */
-	s64 idle_refs;		/* count at which the waiter is woken: 1 to 6.14, 0 from 6.15 */
-	s64 mapcount;		/* page table entries that count as references; 0 up to 6.14 */
-	s64 pincount;		/* folio._pincount; -1 when the folio keeps none */
-	u32 shared;		/* files that share the folio (reflink); 0 when not shared */
+	u64 id;        /* address of the (head) struct page */
+	u64 file;      /* fact_file.id; 0 unknown (a shared folio names no inode) */
+	u64 index;     /* page index in the file; FACT_UNKNOWN for a shared folio */
+	u32 order;     /* folio order: 0 is one page, 9 is 2 MiB on x86 */
+	s64 refs;      /* reference count as stored */
+	s64 idle_refs; /* count at which the waiter is woken: 1 to 6.14, 0 from 6.15 */
+	s64 mapcount;  /* page table entries that count as references; 0 up to 6.14 */
+	s64 pincount;  /* folio._pincount; -1 when the folio keeps none */
+	u32 shared;    /* files that share the folio (reflink); 0 when not shared */
 	u64 pfn;
 };
 
 struct fact_wait {
-	u64 task;		/* fact_task.id of the waiter, also the id of the wait */
-	u64 file;		/* fact_file.id; 0 unknown */
-	u64 page;		/* fact_page.id; 0 unknown */
+	u64 task; /* fact_task.id of the waiter, also the id of the wait */
+	u64 file; /* fact_file.id; 0 unknown */
+	u64 page; /* fact_page.id; 0 unknown */
 	enum fact_op op;
 	enum fact_trigger trigger;
 	enum fact_on on;
-	bool interruptible;	/* TASK_INTERRUPTIBLE: any signal ends the sleep */
+	bool interruptible; /* TASK_INTERRUPTIBLE: any signal ends the sleep */
 };
 
 /* One task that can release a hold. */
 struct fact_releaser {
-	u64 task;		/* fact_task.id, of the thread group leader where all threads can */
-	s32 fd;			/* its (lowest) descriptor of the object; -1 none */
-	bool reads;		/* has the read end of the pipe open: can drain it */
+	u64 task;   /* fact_task.id, of the thread group leader where all threads can */
+	s32 fd;     /* its (lowest) descriptor of the object; -1 none */
+	bool reads; /* has the read end of the pipe open: can drain it */
 };
 
 struct fact_hold {
-	u64 page;		/* fact_page.id */
+	u64 page; /* fact_page.id */
 	enum fact_how how;
 	enum fact_confidence confidence;
-	u32 refs;		/* references of the page that this hold explains; a FOLL_PIN is one */
-	const char *object_kind;	/* "pipe", "file", "vma"; NULL unknown */
-	const char *object_id;	/* "pipe:[4711]"; unique with object_kind */
-	const char *target;	/* where the I/O goes: device, file or peer; NULL none */
-	const char *detail;	/* one clause of evidence for a reader; NULL none */
-	u64 held_ns;		/* how long it has been held, ns; FACT_UNKNOWN when not learned */
-	u64 drain_bytes;	/* pipe: bytes to read until the page is released; 0 n/a */
-	u32 pipe_user;		/* pipe: uid that created it, for pipes without descriptors */
-	const struct fact_releaser *releasers;	/* nr entries; may be none */
+	u32 refs; /* references of the page that this hold explains; a FOLL_PIN is one */
+	const char *object_kind; /* "pipe", "file", "vma"; NULL unknown */
+	const char *object_id;   /* "pipe:[4711]"; unique with object_kind */
+	const char *target;      /* where the I/O goes: device, file or peer; NULL none */
+	const char *detail;      /* one clause of evidence for a reader; NULL none */
+	u64 held_ns;             /* how long it has been held, ns; FACT_UNKNOWN when not learned */
+	u64 drain_bytes;         /* pipe: bytes to read until the page is released; 0 n/a */
+	u32 pipe_user;           /* pipe: uid that created it, for pipes without descriptors */
+	const struct fact_releaser *releasers; /* nr entries; may be none */
 	u32 nr_releasers;
 };
 
 /* A task stuck behind a wait, through a lock that the waiter keeps. */
 struct fact_queued {
-	u64 wait;		/* fact_wait.task */
-	u64 task;		/* fact_task.id */
-	const char *lock;	/* "i_rwsem" */
+	u64 wait;         /* fact_wait.task */
+	u64 task;         /* fact_task.id */
+	const char *lock; /* "i_rwsem" */
 };
 
 enum fact_loss_kind {
-	LOSS_TORN = 0,		/* a record changed while it was read, and was dropped */
-	LOSS_LOST,		/* a bound or a full map cut something off */
+	LOSS_TORN = 0, /* a record changed while it was read, and was dropped */
+	LOSS_LOST,     /* a bound or a full map cut something off */
 };
 
 struct fact_loss {
 	enum fact_loss_kind kind;
 	u64 count;
-	const char *where;	/* "bit_wait_table", "pipe buffers" */
+	const char *where; /* "bit_wait_table", "pipe buffers" */
 };
 
 enum fact_probe_state {
@@ -221,20 +221,20 @@ enum fact_probe_state {
 struct fact_probe {
 	const char *name;
 	enum fact_probe_state state;
-	const char *costs;	/* consequence when not ok; NULL when ok */
+	const char *costs; /* consequence when not ok; NULL when ok */
 };
 
 struct fact_session {
 	const char *host, *kernel, *boot_id;
-	s64 time_sec;		/* CLOCK_REALTIME */
+	s64 time_sec; /* CLOCK_REALTIME */
 	u32 time_nsec;
-	s32 utc_offset;		/* seconds east of UTC */
-	u64 mono_ns;		/* CLOCK_MONOTONIC at the same moment */
-	bool snapshot, trace;	/* engines that ran */
-	const char *recording;	/* file the facts came from; NULL when live */
-	u32 dax_mounts;		/* mounted filesystems that can hold DAX files */
-	u32 dax_devices;	/* fsdax page ranges (dev_pagemap of type MEMORY_DEVICE_FS_DAX) */
-	bool coherent_idle;	/* a wait seen with an idle page was idle on every re-read */
+	s32 utc_offset;        /* seconds east of UTC */
+	u64 mono_ns;           /* CLOCK_MONOTONIC at the same moment */
+	bool snapshot, trace;  /* engines that ran */
+	const char *recording; /* file the facts came from; NULL when live */
+	u32 dax_mounts;        /* mounted filesystems that can hold DAX files */
+	u32 dax_devices;       /* fsdax page ranges (dev_pagemap of type MEMORY_DEVICE_FS_DAX) */
+	bool coherent_idle;    /* a wait seen with an idle page was idle on every re-read */
 };
 
 struct fact {

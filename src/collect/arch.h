@@ -8,15 +8,15 @@
 
 #include "collect/kmem.h"
 
-#define ARCH_PAGE_SHIFT	12
-#define ARCH_PAGE_SIZE	(1UL << ARCH_PAGE_SHIFT)
+#define ARCH_PAGE_SHIFT 12
+#define ARCH_PAGE_SIZE  (1UL << ARCH_PAGE_SHIFT)
 
 struct arch {
-	u64 vmemmap;		/* address of pfn 0's struct page; 0 unknown */
-	u64 direct_map;		/* kernel address of physical address 0; 0 unknown */
-	u64 regs_off;		/* struct pt_regs of a system call, from the stack's start; 0 unknown */
-	u32 stack_size;		/* bytes of a kernel stack; 0 unknown */
-	u32 levels;		/* of page tables: 4 or 5 */
+	u64 vmemmap;    /* address of pfn 0's struct page; 0 unknown */
+	u64 direct_map; /* kernel address of physical address 0; 0 unknown */
+	u64 regs_off;   /* struct pt_regs of a system call, from the stack's start; 0 unknown */
+	u32 stack_size; /* bytes of a kernel stack; 0 unknown */
+	u32 levels;     /* of page tables: 4 or 5 */
 };
 
 /* Reads what can be learned; what cannot stays 0. */
@@ -27,7 +27,7 @@ u64 arch_page_to_pfn(const struct arch *a, const struct kmem *k, u64 page);
 
 /* Registers of a sleeping task at its entry into the kernel. */
 struct arch_regs {
-	s32 syscall;		/* -1: entered by a fault or interrupt, or a 32-bit call */
+	s32 syscall; /* -1: entered by a fault or interrupt, or a 32-bit call */
 	u64 args[6];
 	u64 ip, sp, bp, bx, r12, r13, r14, r15;
 };
@@ -41,8 +41,8 @@ int arch_read_regs(const struct arch *a, struct kmem *k, u64 stack, struct arch_
  * entries seen, or -errno.
  */
 typedef void (*arch_pte_fn)(void *arg, u64 addr, u64 pfn, u64 nr_pages);
-int arch_walk_ptes(const struct arch *a, struct kmem *k, u64 pgd, u64 addr, u64 len,
-		   arch_pte_fn fn, void *arg);
+int arch_walk_ptes(const struct arch *a, struct kmem *k, u64 pgd, u64 addr, u64 len, arch_pte_fn fn,
+		   void *arg);
 
 /*
  * Reads user memory of an address space that is present, through the direct map: takes no lock

@@ -12,15 +12,15 @@
 #endif
 
 /* arch/x86/include/asm/pgtable_types.h */
-#define PTE_PRESENT	0x001ULL
-#define PTE_PSE		0x080ULL
-#define PTE_PFN_MASK	0x000ffffffffff000ULL
-#define PTRS_PER_TABLE	512
+#define PTE_PRESENT    0x001ULL
+#define PTE_PSE        0x080ULL
+#define PTE_PFN_MASK   0x000ffffffffff000ULL
+#define PTRS_PER_TABLE 512
 
 /* Below it the direct map starts with five page table levels, Documentation/arch/x86/x86_64/mm */
-#define DIRECT_MAP_5LEVEL_END	0xff90000000000000ULL
+#define DIRECT_MAP_5LEVEL_END 0xff90000000000000ULL
 
-#define USER_CS32	0x23
+#define USER_CS32 0x23
 
 /* Stack sizes in use: THREAD_SIZE is 16 KiB, twice that with KASAN. */
 static const u32 stack_sizes[] = { 16384, 32768 };
@@ -95,12 +95,12 @@ int arch_read_regs(const struct arch *a, struct kmem *k, u64 stack, struct arch_
 {
 	u64 regs = stack + a->regs_off;
 	struct kget g[] = {
-		{ regs, KF_PT_DI, 0, 0 },  { regs, KF_PT_SI, 0, 0 },  { regs, KF_PT_DX, 0, 0 },
-		{ regs, KF_PT_R10, 0, 0 }, { regs, KF_PT_R8, 0, 0 },  { regs, KF_PT_R9, 0, 0 },
-		{ regs, KF_PT_ORIG_AX, 0, 0 }, { regs, KF_PT_CS, 0, 0 },
-		{ regs, KF_PT_IP, 0, 0 },  { regs, KF_PT_SP, 0, 0 },  { regs, KF_PT_BP, 0, 0 },
-		{ regs, KF_PT_BX, 0, 0 },  { regs, KF_PT_R12, 0, 0 }, { regs, KF_PT_R13, 0, 0 },
-		{ regs, KF_PT_R14, 0, 0 }, { regs, KF_PT_R15, 0, 0 },
+		{ regs, KF_PT_DI, 0, 0 },      { regs, KF_PT_SI, 0, 0 },  { regs, KF_PT_DX, 0, 0 },
+		{ regs, KF_PT_R10, 0, 0 },     { regs, KF_PT_R8, 0, 0 },  { regs, KF_PT_R9, 0, 0 },
+		{ regs, KF_PT_ORIG_AX, 0, 0 }, { regs, KF_PT_CS, 0, 0 },  { regs, KF_PT_IP, 0, 0 },
+		{ regs, KF_PT_SP, 0, 0 },      { regs, KF_PT_BP, 0, 0 },  { regs, KF_PT_BX, 0, 0 },
+		{ regs, KF_PT_R12, 0, 0 },     { regs, KF_PT_R13, 0, 0 }, { regs, KF_PT_R14, 0, 0 },
+		{ regs, KF_PT_R15, 0, 0 },
 	};
 	int err;
 
@@ -109,9 +109,15 @@ int arch_read_regs(const struct arch *a, struct kmem *k, u64 stack, struct arch_
 	err = kmem_getv(k, g, sizeof(g) / sizeof(*g));
 	if (err || g[6].err)
 		return err ? err : g[6].err;
-	*ret = (struct arch_regs){ .syscall = -1, .ip = g[8].val, .sp = g[9].val, .bp = g[10].val,
-				   .bx = g[11].val, .r12 = g[12].val, .r13 = g[13].val,
-				   .r14 = g[14].val, .r15 = g[15].val };
+	*ret = (struct arch_regs){ .syscall = -1,
+				   .ip = g[8].val,
+				   .sp = g[9].val,
+				   .bp = g[10].val,
+				   .bx = g[11].val,
+				   .r12 = g[12].val,
+				   .r13 = g[13].val,
+				   .r14 = g[14].val,
+				   .r15 = g[15].val };
 	if (g[6].val < 1024 && (g[7].val & 0xffff) != USER_CS32)
 		ret->syscall = g[6].val;
 	for (int i = 0; i < 6; i++)
@@ -161,8 +167,8 @@ static void walk_table(struct walk *w, u64 table_phys, u64 base, u32 level)
 	}
 }
 
-int arch_walk_ptes(const struct arch *a, struct kmem *k, u64 pgd, u64 addr, u64 len,
-		   arch_pte_fn fn, void *arg)
+int arch_walk_ptes(const struct arch *a, struct kmem *k, u64 pgd, u64 addr, u64 len, arch_pte_fn fn,
+		   void *arg)
 {
 	struct walk w = { .a = a, .k = k, .start = addr, .end = addr + len, .fn = fn, .arg = arg };
 
@@ -203,8 +209,9 @@ int arch_read_user(const struct arch *a, struct kmem *k, u64 pgd, u64 addr, void
 		err = arch_walk_ptes(a, k, pgd, addr, 1, take_translation, &t);
 		if (err < 0 || !t.found)
 			return -EFAULT;
-		err = kmem_read(k, a->direct_map + (t.pfn << ARCH_PAGE_SHIFT) +
-				addr % ARCH_PAGE_SIZE, to, step);
+		err = kmem_read(k,
+				a->direct_map + (t.pfn << ARCH_PAGE_SHIFT) + addr % ARCH_PAGE_SIZE,
+				to, step);
 		if (err)
 			return err;
 		addr += step;

@@ -11,10 +11,10 @@
 #include "collect/snap.h"
 #include "util/array.h"
 
-#define FPUT_WORKS_MAX	1024
+#define FPUT_WORKS_MAX 1024
 
 enum {
-	FDS_PER_TABLE_MAX = 1 << 20,	/* sysctl fs.nr_open */
+	FDS_PER_TABLE_MAX = 1 << 20, /* sysctl fs.nr_open */
 	FDS_MAX = 8 << 20,
 	CHUNK = 512,
 	STACK_WORDS_MAX = 4096,
@@ -42,7 +42,7 @@ static int read_slots(struct snap *s, u64 files, u64 task, u64 array, u64 nr)
 		u64 n = nr - at < CHUNK ? nr - at : CHUNK;
 
 		if (kmem_read(s->k, array + at * 8, slots, n * 8))
-			return 0;	/* the table was replaced: its task is not stuck */
+			return 0; /* the table was replaced: its task is not stuck */
 		for (u64 i = 0; i < n; i++) {
 			/* low bits: reserved for flags of resizable tables */
 			struct kfd fd = { files, task, slots[i] & ~7ULL, at + i };
@@ -118,8 +118,8 @@ static int add_pending_fputs(struct snap *s, const struct ktask *t)
 
 		while (kmem_is_kernel_ptr(work) && !(work & 7) && budget-- &&
 		       !kmem_get(s->k, work, KF_WORK_FUNC, &func) && func == fput && !err) {
-			struct kfd fd = { 0, t->r.task, kmem_container(s->k, work,
-								       KF_FILE_TASK_WORK), -1 };
+			struct kfd fd = { 0, t->r.task,
+					  kmem_container(s->k, work, KF_FILE_TASK_WORK), -1 };
 
 			err = add_fd(s, fd);
 			if (kmem_get(s->k, work, KF_WORK_NEXT, &work))
@@ -191,7 +191,8 @@ static int read_inodes(struct snap *s, const u64 *files, u64 *inodes, u32 n)
 
 		for (u32 i = 0; i < batch; i++)
 			r[i] = (struct kread){ .addr = kmem_at(s->k, files[at + i], KF_FILE_INODE),
-					       .dst = &inodes[at + i], .len = 8 };
+					       .dst = &inodes[at + i],
+					       .len = 8 };
 		err = kmem_readv(s->k, r, batch);
 	}
 	return err;
@@ -257,9 +258,8 @@ u64 fd_file(struct snap *s, const struct ktask *t, u64 fd)
 	u64 fdt, max, array, file;
 
 	if (!t->r.files || kmem_get(s->k, t->r.files, KF_FILES_FDT, &fdt) ||
-	    kmem_get(s->k, fdt, KF_FDT_MAX_FDS, &max) ||
-	    kmem_get(s->k, fdt, KF_FDT_FD, &array) || fd >= max ||
-	    kmem_read(s->k, array + fd * 8, &file, 8))
+	    kmem_get(s->k, fdt, KF_FDT_MAX_FDS, &max) || kmem_get(s->k, fdt, KF_FDT_FD, &array) ||
+	    fd >= max || kmem_read(s->k, array + fd * 8, &file, 8))
 		return 0;
 	return file & ~7ULL;
 }

@@ -12,7 +12,7 @@
 #include "collect/snap.h"
 #include "util/array.h"
 
-#define S_DAX_FLAG	(1ULL << 13)	/* include/linux/fs.h S_DAX */
+#define S_DAX_FLAG (1ULL << 13) /* include/linux/fs.h S_DAX */
 
 enum { DEPTH_MAX = 256, ALIASES_MAX = 64, NAME_LEN_MAX = 255, STACK_WORDS_MAX = 4096 };
 
@@ -36,7 +36,8 @@ int file_ids(struct snap *s, u64 inode, u32 *major, u32 *minor, u64 *ino)
 /* Puts "/name" of a dentry in front of the path that starts at *at. 0 or -errno. */
 static int prepend_name(struct snap *s, u64 dentry, char *path, size_t *at)
 {
-	struct kget g[] = { { dentry, KF_DENTRY_NAME, 0, 0 }, { dentry, KF_DENTRY_NAME_LEN, 0, 0 } };
+	struct kget g[] = { { dentry, KF_DENTRY_NAME, 0, 0 },
+			    { dentry, KF_DENTRY_NAME_LEN, 0, 0 } };
 	int err = kmem_getv(s->k, g, 2);
 
 	if (err || g[0].err || g[1].err)
@@ -206,7 +207,8 @@ static const char *regular_file(struct snap *s, u64 inode, u64 dentry)
 	if (!path)
 		return snap_text(s, "ino %llu of %u:%u (%s)", (unsigned long long)ino, major, minor,
 				 fstype ? fstype : "?");
-	return snap_text(s, "%s (%s)", mount_of(s, major, minor, &m) ? mount_join(s, &m, path) : path,
+	return snap_text(s, "%s (%s)",
+			 mount_of(s, major, minor, &m) ? mount_join(s, &m, path) : path,
 			 fstype ? fstype : "?");
 }
 
@@ -221,8 +223,7 @@ const char *file_describe(struct snap *s, u64 file)
 	i[1] = (struct kget){ g[0].val, KF_INODE_RDEV, 0, 0 };
 	if (kmem_getv(s->k, i, 2) || i[0].err)
 		return NULL;
-	return S_ISBLK(i[0].val) ? block_device(s, i[1].val) :
-				   regular_file(s, g[0].val, g[1].val);
+	return S_ISBLK(i[0].val) ? block_device(s, i[1].val) : regular_file(s, g[0].val, g[1].val);
 }
 
 /* Path of a dentry below a mount that a mountinfo file lists; NULL when it lists none. */
@@ -270,8 +271,8 @@ bool file_is_dax(struct snap *s, u64 inode)
 		{ inode, KF_INODE_FLAGS, 0, 0 },
 	};
 
-	return kmem_is_kernel_ptr(inode) && !kmem_getv(s->k, g, 3) && !g[0].err && !g[1].err && !g[2].err &&
-	       g[0].val == kmem_at(s->k, inode, KF_INODE_DATA) && S_ISREG(g[1].val) &&
+	return kmem_is_kernel_ptr(inode) && !kmem_getv(s->k, g, 3) && !g[0].err && !g[1].err &&
+	       !g[2].err && g[0].val == kmem_at(s->k, inode, KF_INODE_DATA) && S_ISREG(g[1].val) &&
 	       g[2].val & S_DAX_FLAG;
 }
 

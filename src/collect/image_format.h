@@ -18,7 +18,7 @@
 #ifndef DAXTOP_IMAGE_FORMAT_H
 #define DAXTOP_IMAGE_FORMAT_H
 
-#define IMAGE_MAGIC	"daxtop-image 1"
-#define IMAGE_LINE_MAX	(4 * 1024 * 1024)	/* a file of 1 MiB, as digits, with its path */
+#define IMAGE_MAGIC    "daxtop-image 1"
+#define IMAGE_LINE_MAX (4 * 1024 * 1024) /* a file of 1 MiB, as digits, with its path */
 
 #endif

@@ -19,7 +19,7 @@ struct name {
 
 struct file {
 	char *path;
-	char *text;		/* NULL: it was not there */
+	char *text; /* NULL: it was not there */
 };
 
 struct image {
@@ -83,7 +83,7 @@ static int take_field(struct image *im, char *rest)
 	for (int f = 0; f < KF_MAX; f++)
 		if (!strcmp(name, kfield_name(f)))
 			im->k.field[f] = (struct kfield){ off, size };
-	return 0;	/* a field of another version is of no use, and no error */
+	return 0; /* a field of another version is of no use, and no error */
 }
 
 static int take_symbol(struct image *im, char *rest)
@@ -196,8 +196,8 @@ static const struct {
 	int (*take)(struct image *im, char *rest);
 } kinds[] = {
 	{ "field", take_field }, { "symbol", take_symbol }, { "self", take_self },
-	{ "now", take_now },	 { "time", take_time },	    { "task", take_task },
-	{ "name", take_name },	 { "file", take_file },	    { "mem", take_mem },
+	{ "now", take_now },     { "time", take_time },     { "task", take_task },
+	{ "name", take_name },   { "file", take_file },     { "mem", take_mem },
 	{ "end", take_end },
 };
 
@@ -207,7 +207,8 @@ static int take_line(struct image *im, char *line)
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
 		if (!strcmp(kind, kinds[i].kind))
-			return rest || kinds[i].take == take_end ? kinds[i].take(im, rest) : -EINVAL;
+			return rest || kinds[i].take == take_end ? kinds[i].take(im, rest) :
+								   -EINVAL;
 	return -EINVAL;
 }
 

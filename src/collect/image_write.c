@@ -18,8 +18,8 @@ struct recorder {
 	struct kmem *inner;
 	const char *path;
 	struct memstore mem;
-	struct strbuf records;	/* tasks, names and files, as lines */
-	int err;		/* first -ENOMEM */
+	struct strbuf records; /* tasks, names and files, as lines */
+	int err;               /* first -ENOMEM */
 };
 
 static void add_hex(struct strbuf *sb, const void *data, size_t len)

@@ -8,9 +8,9 @@
 #include <bpf/btf.h>
 
 static const char *const names[KF_MAX] = {
-#define KF_NAME(id, name) [KF_##id] = name,
-	KFIELDS(KF_NAME)
-#undef KF_NAME
+#define KF(id, name) [KF_##id] = name,
+#include "collect/kfield.def"
+#undef KF
 };
 
 /* A word of a name: the struct, a member, or an enumerator. */
@@ -29,8 +29,8 @@ struct root {
 	enum kf field;
 	const char *alternative;
 	struct word word;
-	u32 type_id;	/* BTF id found for it; 0 none */
-	s64 value;	/* enumerators: the value */
+	u32 type_id; /* BTF id found for it; 0 none */
+	s64 value;   /* enumerators: the value */
 };
 
 enum { ALTERNATIVES_MAX = 3 };
@@ -70,7 +70,8 @@ static size_t collect_roots(struct root *roots)
 			const char *rest;
 
 			name_kind(alt, &rest);
-			roots[n++] = (struct root){ .field = f, .alternative = alt,
+			roots[n++] = (struct root){ .field = f,
+						    .alternative = alt,
 						    .word = word_at(rest) };
 			alt = strchr(alt, '|');
 			alt = alt ? alt + 1 : NULL;
@@ -131,8 +132,7 @@ static void claim_enumerators(struct root *roots, size_t n, const struct prefixe
 }
 
 /* One pass over the types: looking each name up by itself would scan them a hundred times. */
-static void claim_all(struct root *roots, size_t n, const struct prefixes *p,
-		      const struct btf *btf)
+static void claim_all(struct root *roots, size_t n, const struct prefixes *p, const struct btf *btf)
 {
 	u32 nr_types = btf__type_cnt(btf);
 

@@ -55,7 +55,8 @@ static int getv_chunk(struct kmem *k, struct kget *g, size_t n)
 		if (f->off == KFIELD_MISSING || !f->size || f->size > sizeof(g[i].val))
 			continue;
 		which[nr] = i;
-		r[nr++] = (struct kread){ .addr = g[i].obj + f->off, .dst = &g[i].val,
+		r[nr++] = (struct kread){ .addr = g[i].obj + f->off,
+					  .dst = &g[i].val,
 					  .len = f->size };
 	}
 	err = kmem_readv(k, r, nr);

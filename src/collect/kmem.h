@@ -16,10 +16,10 @@
 #include "collect/kfield.h"
 
 /* Kernel symbols whose address the walkers need; 0 in kmem.sym when the kernel hides it. */
-#define KSYMS(X) \
-	X(BIT_WAIT_TABLE, "bit_wait_table") \
-	X(PGMAP_ARRAY, "pgmap_array") \
-	X(VMEMMAP_BASE, "vmemmap_base") \
+#define KSYMS(X)                                \
+	X(BIT_WAIT_TABLE, "bit_wait_table")     \
+	X(PGMAP_ARRAY, "pgmap_array")           \
+	X(VMEMMAP_BASE, "vmemmap_base")         \
 	X(PAGE_OFFSET_BASE, "page_offset_base") \
 	X(FPUT, "____fput")
 
@@ -27,7 +27,7 @@ enum ksym {
 #define KSYM_ENUM(id, name) KSYM_##id,
 	KSYMS(KSYM_ENUM)
 #undef KSYM_ENUM
-	KSYM_MAX,
+		KSYM_MAX,
 };
 
 const char *ksym_name(enum ksym s);
@@ -36,16 +36,16 @@ const char *ksym_name(enum ksym s);
 struct kread {
 	u64 addr;
 	void *dst;
-	u32 len;	/* bytes */
-	s32 err;	/* answer: 0 or -EFAULT (dst is then zeroed) */
+	u32 len; /* bytes */
+	s32 err; /* answer: 0 or -EFAULT (dst is then zeroed) */
 };
 
 /* One field to read, zero-extended; fields up to 8 bytes. */
 struct kget {
-	u64 obj;	/* address of the outer struct */
+	u64 obj; /* address of the outer struct */
 	enum kf f;
-	u64 val;	/* answer; 0 on error */
-	s32 err;	/* answer: 0, -EFAULT, -ENOENT when this kernel has no such field */
+	u64 val; /* answer; 0 on error */
+	s32 err; /* answer: 0, -EFAULT, -ENOENT when this kernel has no such field */
 };
 
 struct kmem;
@@ -67,20 +67,20 @@ struct kmem_ops {
 
 /* When the memory was looked at. */
 struct kmem_time {
-	s64 sec;		/* CLOCK_REALTIME */
+	s64 sec; /* CLOCK_REALTIME */
 	u32 nsec;
-	s32 utc_offset;		/* seconds east of UTC */
-	u64 mono_ns;		/* CLOCK_MONOTONIC */
+	s32 utc_offset; /* seconds east of UTC */
+	u64 mono_ns;    /* CLOCK_MONOTONIC */
 };
 
 struct kmem {
 	const struct kmem_ops *ops;
 	struct kfield field[KF_MAX];
 	u64 sym[KSYM_MAX];
-	u64 self;		/* task_struct of this process */
-	u64 now;		/* rq clock, ns, comparable to sched_info.last_arrival */
+	u64 self; /* task_struct of this process */
+	u64 now;  /* rq clock, ns, comparable to sched_info.last_arrival */
 	struct kmem_time time;
-	bool symbols_by_file;	/* /proc/kallsyms was read because the kernel has no helper */
+	bool symbols_by_file; /* /proc/kallsyms was read because the kernel has no helper */
 };
 
 /* The running kernel. NULL with *why filled when it cannot be read. */
@@ -98,7 +98,7 @@ struct kmem *kmem_record(struct kmem *inner, const char *path);
 /* Writes what was kept, when k is a recorder. 0 or -errno. */
 int kmem_record_save(struct kmem *k);
 
-void kmem_close(struct kmem *k);	/* NULL-safe */
+void kmem_close(struct kmem *k); /* NULL-safe */
 
 int kmem_readv(struct kmem *k, struct kread *r, size_t n);
 /* One range of any length. 0, or -EFAULT when any part faults. */

@@ -63,8 +63,8 @@ static u32 queue_reads(struct live *l, const struct kread *r, size_t n)
 	for (i = 0; i < n && i < PEEK_BATCH; i++) {
 		if (off > PEEK_OUT - PEEK_LEN_MAX)
 			break;
-		l->peek->bss->reqs[i] = (struct peek_req){ .addr = r[i].addr, .off = off,
-							   .len = r[i].len };
+		l->peek->bss->reqs[i] =
+			(struct peek_req){ .addr = r[i].addr, .off = off, .len = r[i].len };
 		off += r[i].len;
 	}
 	return i;
@@ -127,8 +127,7 @@ static int read_iter(struct bpf_link *link, char **buf, size_t *len)
 static int run_iter(struct bpf_program *prog, int map_fd, char **buf, size_t *len)
 {
 	union bpf_iter_link_info info = { .map.map_fd = map_fd };
-	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info,
-		    .link_info_len = sizeof(info));
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
 	struct bpf_link *link = bpf_program__attach_iter(prog, map_fd >= 0 ? &opts : NULL);
 	int err;
 

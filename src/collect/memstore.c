@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE	4096UL
+#define PAGE 4096UL
 
 struct page {
 	u64 addr;
 	u8 data[PAGE];
-	u8 kept[PAGE];		/* 1: the byte was written */
+	u8 kept[PAGE]; /* 1: the byte was written */
 };
 
 static int compare(const void *a, const void *b)

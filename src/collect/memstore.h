@@ -8,7 +8,7 @@
 #include <daxtop/types.h>
 
 struct memstore {
-	void *root;		/* tsearch() tree of pages; zero-initialised: empty */
+	void *root; /* tsearch() tree of pages; zero-initialised: empty */
 };
 
 /* Keeps len bytes at addr; the last write wins. 0 or -ENOMEM. */

@@ -8,22 +8,22 @@
 #include "collect/mm.h"
 
 /* include/linux/maple_tree.h: a node address has 256-byte alignment, its type in bits 3 to 6 */
-#define MAPLE_NODE_MASK	255ULL
-#define MAPLE_TYPE_SHIFT	3
-#define MAPLE_TYPE_MASK	15
-#define MAPLE_LEAF_64	1
-#define MAPLE_RANGE_64	2
-#define MAPLE_ARANGE_64	3
-#define MAPLE_R64_SLOTS	16
-#define MAPLE_A64_SLOTS	10
-#define XA_INTERNAL	2
+#define MAPLE_NODE_MASK  255ULL
+#define MAPLE_TYPE_SHIFT 3
+#define MAPLE_TYPE_MASK  15
+#define MAPLE_LEAF_64    1
+#define MAPLE_RANGE_64   2
+#define MAPLE_ARANGE_64  3
+#define MAPLE_R64_SLOTS  16
+#define MAPLE_A64_SLOTS  10
+#define XA_INTERNAL      2
 
 enum { VMAS_MAX = 65536, MAPLE_DEPTH_MAX = 16 };
 
 struct mm_walk {
 	struct snap *s;
 	u64 mm;
-	u64 end;	/* of the last mapping: they ascend */
+	u64 end; /* of the last mapping: they ascend */
 	u32 seen;
 	mm_vma_fn fn;
 	void *arg;
@@ -74,13 +74,14 @@ static int walk_maple_node(struct mm_walk *w, u64 enode, u32 depth)
 
 	if (depth > MAPLE_DEPTH_MAX || (type != MAPLE_LEAF_64 && type != MAPLE_RANGE_64 && !arange))
 		return -ESTALE;
-	err = kmem_read(w->s->k, kmem_at(w->s->k, node, arange ? KF_MAPLE_A64_SLOT :
-								 KF_MAPLE_R64_SLOT),
+	err = kmem_read(w->s->k,
+			kmem_at(w->s->k, node, arange ? KF_MAPLE_A64_SLOT : KF_MAPLE_R64_SLOT),
 			slots, n * sizeof(*slots));
 	for (u32 i = 0; i < n && !err; i++) {
 		if (type == MAPLE_LEAF_64)
 			err = kmem_is_kernel_ptr(slots[i]) && !(slots[i] & 7) ?
-				      visit_vma(w, slots[i]) : 0;
+				      visit_vma(w, slots[i]) :
+				      0;
 		else if (kmem_is_kernel_ptr(slots[i]))
 			err = walk_maple(w, slots[i], depth + 1);
 	}
@@ -93,7 +94,7 @@ static int walk_maple(struct mm_walk *w, u64 entry, u32 depth)
 		return 0;
 	if ((entry & 3) == XA_INTERNAL || depth)
 		return walk_maple_node(w, entry, depth);
-	return visit_vma(w, entry);	/* a tree of one entry has no node */
+	return visit_vma(w, entry); /* a tree of one entry has no node */
 }
 
 int mm_walk_vmas(struct snap *s, u64 mm, mm_vma_fn fn, void *arg)

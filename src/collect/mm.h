@@ -5,10 +5,10 @@
 #include "collect/snap.h"
 
 struct mm_vma {
-	u64 start, end;		/* user addresses */
-	u64 pgoff;		/* page index of start in the file */
-	u64 file;		/* struct file; 0 anonymous */
-	u64 flags;		/* VM_* */
+	u64 start, end; /* user addresses */
+	u64 pgoff;      /* page index of start in the file */
+	u64 file;       /* struct file; 0 anonymous */
+	u64 flags;      /* VM_* */
 };
 
 typedef void (*mm_vma_fn)(void *arg, const struct mm_vma *v);

@@ -30,7 +30,8 @@ static bool find_mount(char *text, u32 major, u32 minor, struct mount *m)
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		unsigned int maj, min;
 
-		if (sscanf(line, "%*u %*u %u:%u %4095s %4095s", &maj, &min, m->root, m->point) < 4 ||
+		if (sscanf(line, "%*u %*u %u:%u %4095s %4095s", &maj, &min, m->root, m->point) <
+			    4 ||
 		    maj != major || min != minor)
 			continue;
 		unescape(m->root);

@@ -12,8 +12,8 @@
 #define KDEV_MINOR(dev) ((u32)((dev)&0xfffff))
 
 struct mount {
-	char root[PATH_MAX];	/* directory of the filesystem that is mounted */
-	char point[PATH_MAX];	/* where */
+	char root[PATH_MAX];  /* directory of the filesystem that is mounted */
+	char point[PATH_MAX]; /* where */
 };
 
 /* The first mount of a device in a mountinfo file. */

@@ -3,7 +3,7 @@
  * What a struct page says about itself. Two models exist. Up to 6.14 an fsdax page is idle at
  * count 1 and page table entries take no reference. From 6.15 on it is idle at 0, every entry of a
  * page table takes one, and a 2 MiB entry is one folio (38607c62b34b, "fs/dax: properly refcount
- * fs dax pages").
+ * fs dax pages", v6.15).
  */
 #include <errno.h>
 #include <string.h>
@@ -12,11 +12,11 @@
 #include "util/array.h"
 
 /* include/linux/page-flags.h: mapping with low bits set is not an address_space */
-#define MAPPING_FLAGS	3ULL
-#define MASK_UPPER_HALF	0xffffffffULL
-#define ORDER_MASK	0xffULL	/* folio_large_order(): low byte of _flags_1 */
+#define MAPPING_FLAGS   3ULL
+#define MASK_UPPER_HALF 0xffffffffULL
+#define ORDER_MASK      0xffULL /* folio_large_order(): low byte of _flags_1 */
 
-enum { FSDAX_ORDER_MAX = 18 };	/* a 1 GiB entry on x86 */
+enum { FSDAX_ORDER_MAX = 18 }; /* a 1 GiB entry on x86 */
 
 /* Both ways of a tail page to lead to its head, include/linux/page-flags.h compound_head(). */
 static u64 head_of(struct kmem *k, u64 page)
@@ -40,12 +40,9 @@ static bool is_large(struct kmem *k, u64 flags)
 static void read_counts(struct snap *s, struct kpage *p, bool large)
 {
 	struct kget g[] = {
-		{ p->head, KF_PAGE_REFCOUNT, 0, 0 },
-		{ p->head, KF_PAGE_MAPCOUNT, 0, 0 },
-		{ p->head, KF_FOLIO_LARGE_MAPCOUNT, 0, 0 },
-		{ p->head, KF_FOLIO_PINCOUNT, 0, 0 },
-		{ p->head, KF_FOLIO_FLAGS_1, 0, 0 },
-		{ p->head, KF_FOLIO_SHARE, 0, 0 },
+		{ p->head, KF_PAGE_REFCOUNT, 0, 0 },        { p->head, KF_PAGE_MAPCOUNT, 0, 0 },
+		{ p->head, KF_FOLIO_LARGE_MAPCOUNT, 0, 0 }, { p->head, KF_FOLIO_PINCOUNT, 0, 0 },
+		{ p->head, KF_FOLIO_FLAGS_1, 0, 0 },        { p->head, KF_FOLIO_SHARE, 0, 0 },
 	};
 
 	kmem_getv(s->k, g, sizeof(g) / sizeof(*g));
@@ -76,7 +73,7 @@ int page_read(struct snap *s, u64 page, s64 idle_refs, struct kpage *ret)
 	p.mapping = g[1].val & MAPPING_FLAGS ? 0 : g[1].val;
 	read_counts(s, &p, is_large(s->k, g[0].val));
 	if (g[1].val & MAPPING_FLAGS)
-		p.shared = 2;	/* reflinked, up to 6.14; the count is not needed */
+		p.shared = 2; /* reflinked, up to 6.14; the count is not needed */
 	if (p.order > FSDAX_ORDER_MAX || p.refs < 0)
 		return -ESTALE;
 	if (p.mapping)

@@ -11,16 +11,16 @@
 #include "util/array.h"
 
 /* include/linux/xarray.h */
-#define XA_CHUNK	64
-#define XA_NODE_TAG	2
-#define XA_DEPTH_MAX	11	/* 64-bit index, 6 bits a level */
+#define XA_CHUNK     64
+#define XA_NODE_TAG  2
+#define XA_DEPTH_MAX 11 /* 64-bit index, 6 bits a level */
 
 enum { NODES_MAX = 65536, RANGES_MAX = 64, PAGES_MAX_SHIFT = 52 };
 
 struct xa_walk {
 	struct snap *s;
 	u32 nodes;
-	u64 last;	/* a range is stored in many slots: the entry before */
+	u64 last; /* a range is stored in many slots: the entry before */
 };
 
 static bool in_ranges(const struct pgmaps *p, u64 page)
@@ -76,7 +76,8 @@ static int add_pgmap(struct snap *s, u64 pgmap)
 		return 0;
 	for (u64 i = 0; i < nr && i < RANGES_MAX && !err; i++) {
 		u64 range = kmem_at(k, pgmap, KF_PGMAP_RANGE) + i * size;
-		struct kget g[] = { { range, KF_RANGE_START, 0, 0 }, { range, KF_RANGE_END, 0, 0 } };
+		struct kget g[] = { { range, KF_RANGE_START, 0, 0 },
+				    { range, KF_RANGE_END, 0, 0 } };
 
 		if (!kmem_getv(k, g, 2) && !g[0].err && !g[1].err)
 			err = add_range(s, g[0].val, g[1].val);
@@ -153,4 +154,3 @@ int pgmaps_load(struct snap *s)
 		return 0;
 	return walk_entry(&w, head, 0);
 }
-

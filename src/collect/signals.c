@@ -5,7 +5,7 @@
 
 #include "collect/snap.h"
 
-#define KERNEL_NSIG	64
+#define KERNEL_NSIG 64
 
 void signals_read(struct snap *s, const struct ktask *t, struct fact_signals *ret)
 {

@@ -22,18 +22,18 @@
 /* A task, as the iterator saw it, with its frames as text. */
 struct ktask {
 	struct task_rec r;
-	const char *frames[REC_STACK_DEPTH];	/* "name+0xoff/0xsize [module]", NULL unknown */
-	struct arch_regs regs;	/* read on demand: see task_regs() */
-	s32 regs_err;		/* 1 not read yet, 0 or -errno */
-	bool told;		/* its fact was emitted */
+	const char *frames[REC_STACK_DEPTH]; /* "name+0xoff/0xsize [module]", NULL unknown */
+	struct arch_regs regs;               /* read on demand: see task_regs() */
+	s32 regs_err;                        /* 1 not read yet, 0 or -errno */
+	bool told;                           /* its fact was emitted */
 };
 
 struct ktasks {
 	struct ktask *v;
 	u32 n;
-	u32 *by_addr;		/* indices into v, sorted by task_struct address */
-	u32 *by_mm;		/* the same by mm_struct */
-	char **names;		/* owned texts of frames */
+	u32 *by_addr; /* indices into v, sorted by task_struct address */
+	u32 *by_mm;   /* the same by mm_struct */
+	char **names; /* owned texts of frames */
 	u32 nr_names;
 };
 
@@ -49,10 +49,10 @@ struct pgmaps {
 
 /* What a struct page says. */
 struct kpage {
-	u64 head;		/* address of the (head) struct page */
-	u64 mapping;		/* address_space; 0 when shared or gone */
-	u64 inode;		/* mapping->host; when shared, of a waiter; 0 unknown */
-	u64 index;		/* page index in the file; FACT_UNKNOWN when shared */
+	u64 head;    /* address of the (head) struct page */
+	u64 mapping; /* address_space; 0 when shared or gone */
+	u64 inode;   /* mapping->host; when shared, of a waiter; 0 unknown */
+	u64 index;   /* page index in the file; FACT_UNKNOWN when shared */
 	u32 order;
 	s64 refs, mapcount, pincount;
 	s64 idle_refs;
@@ -61,18 +61,18 @@ struct kpage {
 };
 
 struct kwait {
-	u64 task;		/* task_struct */
-	u64 page;		/* head struct page; 0 unknown */
-	u64 inode;		/* 0 unknown */
-	u64 key;		/* of the wait queue entry; 0 when found by its stack */
-	u64 wbqe;		/* address of the wait queue entry; 0 likewise */
+	u64 task;  /* task_struct */
+	u64 page;  /* head struct page; 0 unknown */
+	u64 inode; /* 0 unknown */
+	u64 key;   /* of the wait queue entry; 0 when found by its stack */
+	u64 wbqe;  /* address of the wait queue entry; 0 likewise */
 	enum fact_on on;
 };
 
 /* An open file of a descriptor table, or one whose last fput is pending (fd -1). */
 struct kfd {
-	u64 files;		/* files_struct; 0 for a pending fput */
-	u64 task;		/* task that stands for the table: the leader when it shares it */
+	u64 files; /* files_struct; 0 for a pending fput */
+	u64 task;  /* task that stands for the table: the leader when it shares it */
 	u64 file;
 	s32 fd;
 };
@@ -80,18 +80,18 @@ struct kfd {
 struct kfds {
 	struct kfd *v;
 	u32 n;
-	u64 *inodes;		/* distinct inodes of the files, unordered */
+	u64 *inodes; /* distinct inodes of the files, unordered */
 	u32 nr_inodes;
-	u32 *inode_of;		/* per kfd: index into inodes; UINT32_MAX unreadable */
+	u32 *inode_of; /* per kfd: index into inodes; UINT32_MAX unreadable */
 };
 
 /* A mapping of a busy file. */
 struct kvma {
-	u64 addr;		/* vm_area_struct */
+	u64 addr; /* vm_area_struct */
 	u64 inode;
 	u64 mm;
-	u64 start, end;		/* user addresses */
-	u64 pgoff;		/* page index of start in the file */
+	u64 start, end; /* user addresses */
+	u64 pgoff;      /* page index of start in the file */
 };
 
 struct snap {
@@ -100,21 +100,21 @@ struct snap {
 	const struct snapshot_opts *opts;
 	fact_sink_fn sink;
 	void *sink_arg;
-	struct arena arena;	/* texts that live as long as the snapshot */
+	struct arena arena; /* texts that live as long as the snapshot */
 
 	struct ktasks tasks;
 	struct pgmaps pgmaps;
-	bool pages_by_inode;	/* the ranges are hidden: see page_is_fsdax() */
+	bool pages_by_inode; /* the ranges are hidden: see page_is_fsdax() */
 	struct kwait *waits;
 	u32 nr_waits;
-	struct kpage *pages;	/* the pages that are waited for, by address */
+	struct kpage *pages; /* the pages that are waited for, by address */
 	u32 nr_pages;
 	struct kfds fds;
-	struct kvma *vmas;	/* of the files that are waited for, by mm */
+	struct kvma *vmas; /* of the files that are waited for, by mm */
 	u32 nr_vmas;
-	u64 *told_files;	/* inodes whose fact was emitted */
+	u64 *told_files; /* inodes whose fact was emitted */
 	u32 nr_told_files;
-	s32 err;		/* first error of the sink, or -ENOMEM; ends the snapshot */
+	s32 err; /* first error of the sink, or -ENOMEM; ends the snapshot */
 };
 
 /* snapshot() on a given backend, for tests. 0, or -errno also of the sink. */
@@ -125,13 +125,12 @@ void snap_emit(struct snap *s, const struct fact *f);
 void snap_lost(struct snap *s, enum fact_loss_kind kind, const char *where, u64 count);
 void snap_probe(struct snap *s, const char *name, enum fact_probe_state state, const char *costs);
 /* A text in the snapshot's arena, printf style; "" and s->err set without memory. */
-__attribute__((format(printf, 2, 3)))
-const char *snap_text(struct snap *s, const char *fmt, ...);
+const char *snap_text(struct snap *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* --- tasks.c */
-int tasks_load(struct snap *s);	/* 0 or -errno */
+int tasks_load(struct snap *s); /* 0 or -errno */
 void tasks_free(struct ktasks *t);
-struct ktask *task_find(struct snap *s, u64 addr);	/* NULL when there is none */
+struct ktask *task_find(struct snap *s, u64 addr); /* NULL when there is none */
 /* Registers at kernel entry, read once. NULL for kernel threads and unreadable ones. */
 const struct arch_regs *task_regs(struct snap *s, struct ktask *t);
 bool task_stack_has(const struct ktask *t, const char *function);
@@ -148,7 +147,7 @@ u32 task_stack_words(struct snap *s, const struct ktask *t, u64 *words, u32 max,
 struct ktask *task_of_mm(struct snap *s, u64 mm, u32 i);
 
 /* --- pgmaps.c */
-int pgmaps_load(struct snap *s);	/* 0 or -errno; emits probes */
+int pgmaps_load(struct snap *s); /* 0 or -errno; emits probes */
 /*
  * Whether an address is that of an fsdax struct page: by range, without touching it; or, where the
  * kernel hides the ranges, by the page's inode, which has to be a DAX file.
@@ -156,16 +155,16 @@ int pgmaps_load(struct snap *s);	/* 0 or -errno; emits probes */
 bool page_is_fsdax(struct snap *s, u64 page);
 
 /* --- waits.c */
-int waits_find(struct snap *s);	/* fills s->waits; 0 or -errno */
+int waits_find(struct snap *s); /* fills s->waits; 0 or -errno */
 bool wait_still_there(struct snap *s, const struct kwait *w);
 
 /* --- pages.c */
 /* Reads a page that is in an fsdax range. 0, -EFAULT, -ESTALE when it makes no sense. */
 int page_read(struct snap *s, u64 page, s64 idle_refs, struct kpage *ret);
-struct kpage *page_find(struct snap *s, u64 page);	/* the busy folio that contains page */
-int page_add(struct snap *s, const struct kpage *p);	/* keeps s->pages sorted; 0 or -ENOMEM */
+struct kpage *page_find(struct snap *s, u64 page);   /* the busy folio that contains page */
+int page_add(struct snap *s, const struct kpage *p); /* keeps s->pages sorted; 0 or -ENOMEM */
 void page_tell(struct snap *s, struct kpage *p);
-s64 page_refs_now(struct snap *s, u64 head);	/* -1 when unreadable */
+s64 page_refs_now(struct snap *s, u64 head); /* -1 when unreadable */
 
 /* --- files.c */
 /* Emits the fact of an inode once. */
@@ -197,7 +196,7 @@ void fds_free(struct kfds *f);
 u64 fd_file(struct snap *s, const struct ktask *t, u64 fd);
 
 /* --- vmas.c */
-int vmas_load(struct snap *s);	/* of the inodes that are waited for */
+int vmas_load(struct snap *s); /* of the inodes that are waited for */
 /* The mappings of one mm_struct: *n of them in a row; NULL none. */
 const struct kvma *vmas_of(const struct snap *s, u64 mm, u32 *n);
 /* Of a shared folio only the file is known: then every mapping of the file may lead to it. */
@@ -208,14 +207,14 @@ void vma_range(const struct kvma *v, const struct kpage *p, u64 *from, u64 *to);
 
 /* --- signals.c, cgroup.c */
 void signals_read(struct snap *s, const struct ktask *t, struct fact_signals *ret);
-const char *cgroup_path(struct snap *s, u64 task);	/* NULL unknown */
+const char *cgroup_path(struct snap *s, u64 task); /* NULL unknown */
 
 /* --- walk_*.c: each finds holds of s->pages by one mechanism and emits them */
 struct walker {
-	const char *name;	/* as --check prints it */
-	const char *costs;	/* what is not found without it */
-	bool (*available)(const struct snap *s);	/* NULL always */
-	int (*walk)(struct snap *s);	/* 0 or -errno */
+	const char *name;                        /* as --check prints it */
+	const char *costs;                       /* what is not found without it */
+	bool (*available)(const struct snap *s); /* NULL always */
+	int (*walk)(struct snap *s);             /* 0 or -errno */
 };
 
 extern const struct walker walkers[];

@@ -11,8 +11,8 @@
 #include "collect/snap.h"
 
 /* A wake-up in progress is over long before; a lost one is not. */
-#define IDLE_RECHECKS	4
-#define IDLE_RECHECK_US	10000
+#define IDLE_RECHECKS   4
+#define IDLE_RECHECK_US 10000
 
 void snap_emit(struct snap *s, const struct fact *f)
 {

@@ -8,12 +8,12 @@
 #include "collect/ustack.h"
 
 /* include/linux/sched.h; values have not changed from 5.10 to 7.2 */
-#define PF_EXITING	0x00000004
-#define PF_IO_WORKER	0x00000010
-#define PF_KTHREAD	0x00200000
-#define TASK_INTERRUPTIBLE	0x0001
-#define TASK_UNINTERRUPTIBLE	0x0002
-#define TASK_NOLOAD	0x0400
+#define PF_EXITING           0x00000004
+#define PF_IO_WORKER         0x00000010
+#define PF_KTHREAD           0x00200000
+#define TASK_INTERRUPTIBLE   0x0001
+#define TASK_UNINTERRUPTIBLE 0x0002
+#define TASK_NOLOAD          0x0400
 
 static int compare_u64(const void *a, const void *b)
 {
@@ -22,7 +22,7 @@ static int compare_u64(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static const struct ktask *sort_base;	/* qsort() has no context argument in C11 */
+static const struct ktask *sort_base; /* qsort() has no context argument in C11 */
 
 static int compare_by_addr(const void *a, const void *b)
 {
@@ -224,7 +224,10 @@ static char state_letter(u32 state)
 		u32 bits;
 		char letter;
 	} map[] = {
-		{ 0x20, 'Z' }, { 0x10, 'X' }, { 0x08, 't' }, { 0x04, 'T' },
+		{ 0x20, 'Z' },
+		{ 0x10, 'X' },
+		{ 0x08, 't' },
+		{ 0x04, 'T' },
 	};
 
 	for (size_t i = 0; i < sizeof(map) / sizeof(*map); i++)

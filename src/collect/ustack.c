@@ -19,7 +19,7 @@
 
 enum { TIMEOUT_MS = 1000, TEXT_MAX = 16 * 1024, MODULES_MAX = 256, STACK_COPY = 64 * 1024 };
 
-#define VM_EXEC	4	/* include/linux/mm.h */
+#define VM_EXEC 4 /* include/linux/mm.h */
 
 /* DWARF register numbers, System V ABI for AMD64, figure 3.36 */
 enum { DW_RBX = 3, DW_RBP = 6, DW_RSP = 7, DW_R12 = 12, DW_R15 = 15, DW_RIP = 16 };
@@ -28,8 +28,8 @@ enum { DW_RBX = 3, DW_RBP = 6, DW_RSP = 7, DW_R12 = 12, DW_R15 = 15, DW_RIP = 16
 struct module {
 	u64 file, base;
 	bool exec;
-	const char *path;	/* to open it by; NULL unknown */
-	u64 size;		/* i_size, bytes */
+	const char *path; /* to open it by; NULL unknown */
+	u64 size;         /* i_size, bytes */
 };
 
 struct unwind {
@@ -37,9 +37,9 @@ struct unwind {
 	const struct arch_regs *regs;
 	struct module modules[MODULES_MAX];
 	u32 nr_modules;
-	char stack[STACK_COPY];	/* user memory from regs->sp on */
+	char stack[STACK_COPY]; /* user memory from regs->sp on */
 	u64 stack_len;
-	struct strbuf text;	/* one frame a line */
+	struct strbuf text; /* one frame a line */
 	u32 frames;
 };
 
@@ -171,7 +171,7 @@ static int add_frame(Dwfl_Frame *frame, void *arg)
 	if (u->frames >= FACT_STACK_MAX || !dwfl_frame_pc(frame, &pc, &activation) || !pc)
 		return DWARF_CB_ABORT;
 	u->frames++;
-	at = activation ? pc : pc - 1;	/* behind a call may be the next function */
+	at = activation ? pc : pc - 1; /* behind a call may be the next function */
 	mod = dwfl_addrmodule(dwfl_thread_dwfl(dwfl_frame_thread(frame)), at);
 	name = mod ? dwfl_module_addrinfo(mod, at, &off, &sym, NULL, NULL, NULL) : NULL;
 	file = mod ? dwfl_module_info(mod, NULL, NULL, NULL, NULL, NULL, NULL, NULL) : NULL;

@@ -17,8 +17,8 @@
 #include "collect/snap.h"
 #include "util/array.h"
 
-#define WAIT_TABLE_SIZE	256	/* 1 << WAIT_TABLE_BITS, kernel/sched/wait_bit.c */
-#define BIT_NR_VAR	(-1)	/* wait_bit_key.bit_nr of wait_var_event() */
+#define WAIT_TABLE_SIZE 256  /* 1 << WAIT_TABLE_BITS, kernel/sched/wait_bit.c */
+#define BIT_NR_VAR      (-1) /* wait_bit_key.bit_nr of wait_var_event() */
 
 enum { ENTRIES_MAX = 100000, ATTEMPTS = 3, STACK_WORDS_MAX = 4096 };
 
@@ -160,10 +160,15 @@ static int walk_table(struct snap *s, u32 *torn)
 /* A function whose stack frame means: in the loop that waits for a page of a DAX file. */
 static const char *const wait_loops[] = {
 	/* v6.15 on: 0e2f80afcfa6 ("fs/dax: ensure all pages are idle prior to fs unmount") */
-	"dax_break_layout", "dax_break_layout_final",
-	"ext4_wait_dax_page", "xfs_wait_dax_page", "fuse_wait_dax_page",
+	"dax_break_layout",
+	"dax_break_layout_final",
+	"ext4_wait_dax_page",
+	"xfs_wait_dax_page",
+	"fuse_wait_dax_page",
 	/* before */
-	"ext4_break_layouts", "xfs_break_dax_layouts", "fuse_dax_break_layouts",
+	"ext4_break_layouts",
+	"xfs_break_dax_layouts",
+	"fuse_dax_break_layouts",
 	"__fuse_dax_break_layouts",
 	/* 5.10, where xfs_break_dax_layouts() is inlined */
 	"xfs_break_layouts",
@@ -172,11 +177,14 @@ static const char *const wait_loops[] = {
 
 /* Takes other locks too, so that only an entry on the stack makes its task a waiter for a page. */
 static const char *const reflink_loops[] = {
-	"xfs_ilock2_io_mmap", NULL,
+	"xfs_ilock2_io_mmap",
+	NULL,
 };
 
 static const char *const lease_waits[] = {
-	"__break_lease", "xfs_break_leased_layouts", NULL,
+	"__break_lease",
+	"xfs_break_leased_layouts",
+	NULL,
 };
 
 static const char *const lock_waits[] = {
@@ -184,8 +192,9 @@ static const char *const lock_waits[] = {
 };
 
 static const char *const entry_lock_waits[] = {
-	"get_unlocked_entry", "get_next_unlocked_entry", "wait_entry_unlocked",
-	"wait_entry_unlocked_exclusive", "dax_layout_busy_page_range", NULL,
+	"get_unlocked_entry",         "get_next_unlocked_entry",
+	"wait_entry_unlocked",        "wait_entry_unlocked_exclusive",
+	"dax_layout_busy_page_range", NULL,
 };
 
 /* The wait queue entry on a task's own stack, where the table cannot be walked. */
@@ -199,8 +208,8 @@ static bool entry_on_stack(struct snap *s, const struct ktask *t, struct entry *
 	for (u32 i = private_off / 8; i < n; i++) {
 		u64 wbqe = start + i * 8 - private_off;
 
-		if (words[i] == t->r.task && !read_entry(s, wbqe, e) &&
-		    e->bit_nr == BIT_NR_VAR && key_page(s, e->key, &idle_refs))
+		if (words[i] == t->r.task && !read_entry(s, wbqe, e) && e->bit_nr == BIT_NR_VAR &&
+		    key_page(s, e->key, &idle_refs))
 			return true;
 	}
 	return false;
@@ -231,7 +240,7 @@ static int take_by_stack(struct snap *s, struct ktask *t)
 		w.on = ON_LOCK;
 	else if (task_stack_any(t, entry_lock_waits))
 		w.on = ON_ENTRY_LOCK;
-	else	/* not in the table: it was woken or falls asleep just now, so look again */
+	else /* not in the table: it was woken or falls asleep just now, so look again */
 		return have_table(s) ? -ESTALE : take_by_entry(s, t);
 	w.inode = file_of_waiter(s, t);
 	/* these frames also serve files that are not DAX, when their lock is contended */

@@ -28,9 +28,9 @@ struct rw_call {
 };
 
 static const struct rw_call rw_calls[] = {
-	{ SYS_read, false },   { SYS_write, false },   { SYS_pread64, false },
-	{ SYS_pwrite64, false }, { SYS_readv, true },  { SYS_writev, true },
-	{ SYS_preadv, true },  { SYS_pwritev, true },  { SYS_preadv2, true },
+	{ SYS_read, false },     { SYS_write, false },  { SYS_pread64, false },
+	{ SYS_pwrite64, false }, { SYS_readv, true },   { SYS_writev, true },
+	{ SYS_preadv, true },    { SYS_pwritev, true }, { SYS_preadv2, true },
 	{ SYS_pwritev2, true },
 };
 
@@ -39,10 +39,19 @@ static const struct rw_call rw_calls[] = {
  * that still waits for a lock before it pins anything has none of these.
  */
 static const char *const in_flight[] = {
-	"submit_bio_wait", "bio_await", "__blkdev_direct_IO_simple", "__blkdev_direct_IO",
-	"blkdev_direct_IO", "__iomap_dio_rw", "iomap_dio_rw", "__blockdev_direct_IO",
-	"do_blockdev_direct_IO", "fuse_direct_io", "nfs_file_direct_write",
-	"nfs_file_direct_read", NULL,
+	"submit_bio_wait",
+	"bio_await",
+	"__blkdev_direct_IO_simple",
+	"__blkdev_direct_IO",
+	"blkdev_direct_IO",
+	"__iomap_dio_rw",
+	"iomap_dio_rw",
+	"__blockdev_direct_IO",
+	"do_blockdev_direct_IO",
+	"fuse_direct_io",
+	"nfs_file_direct_write",
+	"nfs_file_direct_read",
+	NULL,
 };
 
 static const struct rw_call *rw_call(s32 nr)

@@ -92,10 +92,10 @@ static void tell_hold(struct snap *s, u64 mm, const struct kpage *p, int entries
 	f.hold.refs = counts ? entries : 0;
 	f.hold.object_kind = "mm";
 	f.hold.object_id = snap_text(s, "0x%llx", (unsigned long long)mm);
-	f.hold.detail = counts ? entries == 1 ? "1 page table entry" :
-			       snap_text(s, "%d page table entries", entries) :
-		entries < 0 ? "maps this part of the file; its page tables cannot be read" :
-			      "maps this part of the file";
+	f.hold.detail = counts      ? entries == 1 ? "1 page table entry" :
+						     snap_text(s, "%d page table entries", entries) :
+			entries < 0 ? "maps this part of the file; its page tables cannot be read" :
+				      "maps this part of the file";
 	f.hold.held_ns = FACT_UNKNOWN;
 	f.hold.releasers = releasers;
 	if (f.hold.nr_releasers)
@@ -117,7 +117,8 @@ static void look_at(struct snap *s, const struct kpage *p)
 
 bool walk_mappings_available(const struct snap *s)
 {
-	return s->arch.direct_map && s->arch.vmemmap && kmem_has(s->k, KF_MM_PGD) && kmem_has(s->k, KF_VMA_RB);
+	return s->arch.direct_map && s->arch.vmemmap && kmem_has(s->k, KF_MM_PGD) &&
+	       kmem_has(s->k, KF_VMA_RB);
 }
 
 int walk_mappings(struct snap *s)

@@ -13,19 +13,19 @@
 #include "collect/snap.h"
 #include "util/array.h"
 
-#define FMODE_READ	1	/* include/linux/fs.h */
+#define FMODE_READ 1 /* include/linux/fs.h */
 
 enum {
 	BATCH = 128,
-	RING_MAX = 1 << 16,	/* slots; sysctl fs.pipe-max-size is 1 MiB, 256 slots */
+	RING_MAX = 1 << 16, /* slots; sysctl fs.pipe-max-size is 1 MiB, 256 slots */
 	PIPE_SPAN_MAX = 512,
 	HITS_MAX = 64,
 };
 
 struct pipe {
-	u64 addr;		/* pipe_inode_info */
+	u64 addr; /* pipe_inode_info */
 	u64 inode;
-	u32 inode_nr;		/* index in kfds.inodes */
+	u32 inode_nr; /* index in kfds.inodes */
 	u32 head, tail, ring_size;
 	u64 bufs;
 };
@@ -81,7 +81,7 @@ static struct pipe parse_pipe(const struct kmem *k, const char *span, u64 addr)
 struct hit {
 	struct kpage *page;
 	u32 refs;
-	u64 drain_bytes;	/* to read until all of them are released */
+	u64 drain_bytes; /* to read until all of them are released */
 };
 
 /* One slot of a ring that was read as a whole. */
@@ -263,7 +263,8 @@ bool walk_pipes_available(const struct snap *s)
 	return kmem_has(k, KF_INODE_PIPE) && kmem_has(k, KF_PIPE_HEAD) &&
 	       kmem_has(k, KF_PIPE_TAIL) && kmem_has(k, KF_PIPE_RING_SIZE) &&
 	       kmem_has(k, KF_PIPE_BUFS) && kmem_has(k, KF_PIPE_BUF) &&
-	       kmem_has(k, KF_PIPE_BUF_PAGE) && kmem_has(k, KF_PIPE_BUF_LEN) && k->field[KF_PIPE_BUFS].off + 8 <= PIPE_SPAN_MAX &&
+	       kmem_has(k, KF_PIPE_BUF_PAGE) && kmem_has(k, KF_PIPE_BUF_LEN) &&
+	       k->field[KF_PIPE_BUFS].off + 8 <= PIPE_SPAN_MAX &&
 	       k->field[KF_PIPE_HEAD].off < k->field[KF_PIPE_BUFS].off &&
 	       k->field[KF_PIPE_RING_SIZE].off < k->field[KF_PIPE_BUFS].off;
 }
@@ -273,7 +274,7 @@ int walk_pipes(struct snap *s)
 	int err = 0;
 
 	for (u32 at = 0; at < s->fds.nr_inodes && !err; at += BATCH)
-		err = walk_batch(s, at, s->fds.nr_inodes - at < BATCH ? s->fds.nr_inodes - at :
-									 BATCH);
+		err = walk_batch(s, at,
+				 s->fds.nr_inodes - at < BATCH ? s->fds.nr_inodes - at : BATCH);
 	return err;
 }

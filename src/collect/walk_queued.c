@@ -62,7 +62,7 @@ static void walk_lock(struct snap *s, const struct kwait *w, u64 sem)
 		}
 		tell_queued(s, w, task);
 		if (!end)
-			end = prev;	/* a ring ends where it began */
+			end = prev; /* a ring ends where it began */
 	}
 }
 

@@ -3,12 +3,12 @@
 #include "collect/snap.h"
 
 const struct walker walkers[] = {
-	{ "pipe buffers", "pages in pipes (vmsplice, tee) are not found",
-	  walk_pipes_available, walk_pipes },
-	{ "direct I/O", "synchronous O_DIRECT holders are not found",
-	  walk_direct_io_available, walk_direct_io },
-	{ "page tables", "who maps a page is only a candidate",
-	  walk_mappings_available, walk_mappings },
+	{ "pipe buffers", "pages in pipes (vmsplice, tee) are not found", walk_pipes_available,
+	  walk_pipes },
+	{ "direct I/O", "synchronous O_DIRECT holders are not found", walk_direct_io_available,
+	  walk_direct_io },
+	{ "page tables", "who maps a page is only a candidate", walk_mappings_available,
+	  walk_mappings },
 	{ "inode lock queue", "tasks that queue behind a waiter are not counted",
 	  walk_queued_available, walk_queued },
 };

@@ -249,17 +249,9 @@ static void say_queued(struct report *r, const struct wfg_wait *w)
 	}
 }
 
-/* Candidates are the last holds; where every reference is explained they are left to -v. */
-static u32 evident_holds(const struct report *r, const struct wfg_page *page)
-{
-	if (!page)
-		return 0;
-	return r->opts->verbose || page->unattributed ? page->nr_holds : wfg_page_holders(page);
-}
-
 static void say_evidence(struct report *r, const struct wfg_wait *w)
 {
-	u32 holds = evident_holds(r, w->page);
+	u32 holds = w->page ? w->page->nr_holds : 0;
 	u32 n = shown(r, holds, MAX_HOLDERS);
 
 	fputs("EVIDENCE\n", r->out);
