@@ -2,15 +2,20 @@
 /*
  * One look at the machine. The order of work is the order of the files:
  *
- *   tasks.c    every task, with its kernel stack as text
- *   pgmaps.c   which struct pages are fsdax
- *   waits.c    who sleeps on one of them
- *   pages.c    what the page says: file, index, references
- *   ops.c      which operation the waiter is in
- *   files.c    an inode's path, filesystem and mount
- *   fds.c      every open file of every task
- *   walk_*.c   one walker per mechanism that can hold a page
- *   snapshot.c the order of all this, and the facts
+ *   tasks.c      every task, with its kernel stack as text
+ *   pgmaps.c     which struct pages are fsdax
+ *   waits.c      who sleeps on one of them
+ *   pages.c      what the page says: file, index, references
+ *   fds.c        every open file of every task
+ *   vmas.c       who maps the files
+ *   walk_*.c     one walker per mechanism that can hold a page
+ *   snapshot.c   the order of all this
+ *
+ * and of what is told of an object, once it matters:
+ *
+ *   task_fact.c  a task; with ops.c, signals.c, cgroup.c, ustack.c
+ *   files.c      an inode's path and filesystem; with mounts.c
+ *   emit.c       handing it over
  */
 #ifndef DAXTOP_SNAP_H
 #define DAXTOP_SNAP_H
@@ -117,10 +122,12 @@ struct snap {
 	s32 err; /* first error of the sink, or -ENOMEM; ends the snapshot */
 };
 
+/* --- snapshot.c */
 /* snapshot() on a given backend, for tests. 0, or -errno also of the sink. */
 int snapshot_kmem(struct kmem *k, const struct snapshot_opts *opts, fact_sink_fn sink, void *arg);
 
-/* Emits a fact; remembers the first error in s->err. */
+/* --- emit.c */
+/* Hands a fact over; remembers the first error in s->err. */
 void snap_emit(struct snap *s, const struct fact *f);
 void snap_lost(struct snap *s, enum fact_loss_kind kind, const char *where, u64 count);
 void snap_probe(struct snap *s, const char *name, enum fact_probe_state state, const char *costs);
@@ -136,15 +143,17 @@ const struct arch_regs *task_regs(struct snap *s, struct ktask *t);
 bool task_stack_has(const struct ktask *t, const char *function);
 /* The first of the NULL-terminated functions that is on the stack; NULL none. */
 const char *task_stack_any(const struct ktask *t, const char *const *functions);
-/* Time since it last ran, ns; FACT_UNKNOWN when it is awake or the kernel keeps no such time. */
-u64 task_asleep_ns(struct snap *s, const struct ktask *t);
 bool task_is_asleep(const struct ktask *t);
-/* Emits the fact of a task once. */
-void task_tell(struct snap *s, struct ktask *t);
 /* The live part of a sleeping task's kernel stack as words; returns their number. */
 u32 task_stack_words(struct snap *s, const struct ktask *t, u64 *words, u32 max, u64 *start);
 /* The i-th task that has an mm_struct, in no order; NULL behind the last. */
 struct ktask *task_of_mm(struct snap *s, u64 mm, u32 i);
+
+/* --- task_fact.c */
+/* Time since it last ran, ns; FACT_UNKNOWN when it is awake or the kernel keeps no such time. */
+u64 task_asleep_ns(struct snap *s, const struct ktask *t);
+/* Emits the fact of a task once. */
+void task_tell(struct snap *s, struct ktask *t);
 
 /* --- pgmaps.c */
 int pgmaps_load(struct snap *s); /* 0 or -errno; emits probes */

@@ -22,7 +22,13 @@ void advise_interrupt(struct verdict *v, const char *proven_by);
 /* Read the page out of the waiter's own pipe. false: there is no descriptor to read from. */
 bool advise_drain(struct verdict *v, const struct wfg_hold *h);
 
-/* Everything that ends an ordinary wait, safest first. */
-void advise_blocked(struct verdict *v);
+/* Why a signal cannot end the wait, NULL when one can. */
+const char *wait_uninterruptible(const struct wfg_wait *wait);
+
+/* What makes the holders let go by themselves. */
+void advise_release(struct verdict *v);
+
+/* Ending holders, and notes on those that are not to be ended. */
+void advise_end(struct verdict *v);
 
 #endif

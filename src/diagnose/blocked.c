@@ -155,6 +155,29 @@ static void note_no_holder(struct verdict *v)
 	verdict_note(v, &sb);
 }
 
+/* Everything that ends an ordinary wait, safest first. */
+static void advise(struct verdict *v)
+{
+	const struct wfg_page *page = v->wait->page;
+	struct strbuf sb = { 0 };
+
+	/* each try takes the page table entries away before it looks at the page */
+	if (page && page->mapped && page->busy == page->mapped && !wait_uninterruptible(v->wait))
+		advise_restart(v, "takes the page out of all page tables",
+			       " unless somebody touches the page again in that moment",
+			       "advice-retouch");
+	if (page)
+		advise_release(v);
+	advise_interrupt(v, "advice-vmsplice");
+	if (page)
+		advise_end(v);
+	if (!page || !page->unattributed)
+		return;
+	sb_puts(&sb, "Who holds the unexplained references is not known: ending a task that only "
+		     "maps or opens the file may change nothing.");
+	verdict_note(v, &sb);
+}
+
 void blocked_explain(struct verdict *v)
 {
 	const struct wfg_wait *wait = v->wait;
@@ -164,5 +187,5 @@ void blocked_explain(struct verdict *v)
 	if (wait->w.on != ON_PAGE || !wait->page || !wait->page->busy)
 		note_no_holder(v);
 	if (wait->w.on == ON_PAGE && (!wait->page || wait->page->busy))
-		advise_blocked(v);
+		advise(v);
 }

@@ -7,22 +7,6 @@
 #include "diagnose/phrase.h"
 #include "diagnose/verdict.h"
 
-/* In-flight I/O releases its pages by itself, whatever its task does. */
-static bool needs_a_task(const struct wfg_hold *h)
-{
-	return h->h.how == HOW_VMSPLICE || h->h.how == HOW_MAPPING;
-}
-
-bool hold_is_own(const struct wfg_hold *h, const struct wfg_task *waiter)
-{
-	if (!needs_a_task(h) || !h->nr_releasers || h->nr_releasers != h->h.nr_releasers)
-		return false;
-	for (u32 i = 0; i < h->nr_releasers; i++)
-		if (h->releasers[i].task->t.pid != waiter->t.pid)
-			return false;
-	return true;
-}
-
 /* A file that the waiter has closed, whose release is work that it would do after this wait. */
 static bool in_own_pending_work(const struct wfg_hold *h, const struct wfg_task *waiter)
 {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* What can be done about the holders: let them let go, or end them. */
 #include <signal.h>
 #include <string.h>
 
@@ -7,143 +8,6 @@
 #include "diagnose/signals.h"
 
 #define NAMED 8 /* processes named in advice */
-
-static void note_no_signal(struct verdict *v, const char *why)
-{
-	struct strbuf sb = { 0 };
-
-	sb_puts(&sb, "No signal ends this wait: ");
-	phrase_task(&sb, v->wait->task);
-	sb_printf(&sb, " %s.", why);
-	verdict_note(v, &sb);
-}
-
-/* Why a signal cannot end the wait, NULL when one can. */
-static const char *wait_uninterruptible(const struct wfg_wait *wait)
-{
-	const char *why = signal_unreachable(wait->task);
-
-	if (why)
-		return why;
-	if (wait->w.interruptible && wait->task->t.state == 'S')
-		return NULL;
-	return "sleeps uninterruptibly, and not even SIGKILL wakes it";
-}
-
-bool advise_restart(struct verdict *v, const char *why_it_works, const char *what_may_fail,
-		    const char *proven_by)
-{
-	const struct wfg_task *waiter = v->wait->task;
-	const char *why = wait_uninterruptible(v->wait);
-	enum disposition cont = signal_disposition(waiter, SIGCONT);
-	struct strbuf action = { 0 }, effect = { 0 };
-
-	if (why) {
-		note_no_signal(v, why);
-		return true;
-	}
-	if (cont == DISPOSITION_UNKNOWN || cont == DISPOSITION_CAUGHT) {
-		sb_printf(&effect, "Stopping and continuing %u is not advised: SIGCONT %s.",
-			  waiter->t.pid, disposition_text(cont));
-		verdict_note(v, &effect);
-		return false;
-	}
-	sb_printf(&action, "kill -STOP %u; kill -CONT %u", waiter->t.pid, waiter->t.pid);
-	sb_printf(&effect, "The wait starts again, %s, and the ", why_it_works);
-	phrase_op(&effect, v->wait);
-	sb_printf(&effect, " completes%s; nothing is lost.", what_may_fail);
-	verdict_advice(v, ADVICE_COMMAND, proven_by, &action, &effect);
-	return true;
-}
-
-struct gentle {
-	int signo;
-	const char *name;
-};
-
-static const struct gentle gentle[] = { { SIGINT, "INT" }, { SIGTERM, "TERM" } };
-#define NR_GENTLE (sizeof(gentle) / sizeof(gentle[0]))
-
-/* "SIGINT is blocked, SIGTERM is ignored" for the first n. */
-static void phrase_dispositions(struct strbuf *sb, const struct wfg_task *task, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		sb_printf(sb, "%sSIG%s %s", i ? ", " : "", gentle[i].name,
-			  disposition_text(signal_disposition(task, gentle[i].signo)));
-}
-
-static void phrase_undone(struct strbuf *sb, const struct wfg_wait *wait)
-{
-	bool size = wait->w.op == OP_TRUNCATE || wait->w.op == OP_OPEN_TRUNC;
-
-	sb_puts(sb, "the ");
-	phrase_op(sb, wait);
-	sb_puts(sb, size ? " is not done and the file keeps its size" :
-			   " is not done and the file stays as it is");
-	if (!wait->nr_queued)
-		return;
-	sb_puts(sb, "; the ");
-	if (wait->nr_queued == 1)
-		sb_puts(sb, "task queued behind it runs on");
-	else
-		sb_printf(sb, "%u tasks queued behind it run on", wait->nr_queued);
-}
-
-/* Ending the waiter also closes its own pipes. */
-static void add_lost_data(struct strbuf *sb, const struct wfg_wait *wait)
-{
-	for (u32 i = 0; wait->page && i < wait->page->nr_holds; i++) {
-		const struct wfg_hold *h = wait->page->holds[i];
-
-		if (h->h.how == HOW_VMSPLICE && h->h.object_id && hold_is_own(h, wait->task))
-			sb_printf(sb, " What nobody has read from %s is lost.", h->h.object_id);
-	}
-}
-
-static void interrupt_with(struct verdict *v, size_t i, const char *proven_by)
-{
-	struct strbuf action = { 0 }, effect = { 0 };
-
-	sb_printf(&action, "kill -%s %u", gentle[i].name, v->wait->task->t.pid);
-	sb_puts(&effect, "Ends ");
-	phrase_task(&effect, v->wait->task);
-	sb_puts(&effect, ": ");
-	phrase_undone(&effect, v->wait);
-	sb_putc(&effect, '.');
-	add_lost_data(&effect, v->wait);
-	if (i) {
-		sb_printf(&effect, " SIG%s, because ", gentle[i].name);
-		phrase_dispositions(&effect, v->wait->task, i);
-		sb_putc(&effect, '.');
-	}
-	verdict_advice(v, ADVICE_COMMAND, proven_by, &action, &effect);
-}
-
-void advise_interrupt(struct verdict *v, const char *proven_by)
-{
-	const char *why = wait_uninterruptible(v->wait);
-	struct strbuf sb = { 0 };
-
-	if (why) {
-		note_no_signal(v, why);
-		return;
-	}
-	for (size_t i = 0; i < NR_GENTLE; i++) {
-		if (signal_disposition(v->wait->task, gentle[i].signo) == DISPOSITION_DEFAULT) {
-			interrupt_with(v, i, proven_by);
-			return;
-		}
-	}
-	sb_puts(&sb, "A signal would end the wait, but none is advised for ");
-	phrase_task(&sb, v->wait->task);
-	sb_puts(&sb, ": ");
-	if (v->wait->task->t.signals.known)
-		phrase_dispositions(&sb, v->wait->task, NR_GENTLE);
-	else
-		sb_puts(&sb, "how it handles signals could not be read");
-	sb_putc(&sb, '.');
-	verdict_note(v, &sb);
-}
 
 bool advise_drain(struct verdict *v, const struct wfg_hold *h)
 {
@@ -483,8 +347,7 @@ static void advise_end_mappers(struct verdict *v)
 	processes_free(&p);
 }
 
-/* What makes the holders let go by themselves. */
-static void advise_release(struct verdict *v)
+void advise_release(struct verdict *v)
 {
 	const struct wfg_page *page = v->wait->page;
 
@@ -499,7 +362,7 @@ static void advise_release(struct verdict *v)
 	}
 }
 
-static void advise_end(struct verdict *v)
+void advise_end(struct verdict *v)
 {
 	const struct wfg_page *page = v->wait->page;
 
@@ -514,26 +377,4 @@ static void advise_end(struct verdict *v)
 			note_io(v, h);
 	}
 	advise_end_mappers(v);
-}
-
-void advise_blocked(struct verdict *v)
-{
-	const struct wfg_page *page = v->wait->page;
-	struct strbuf sb = { 0 };
-
-	/* each try takes the page table entries away before it looks at the page */
-	if (page && page->mapped && page->busy == page->mapped && !wait_uninterruptible(v->wait))
-		advise_restart(v, "takes the page out of all page tables",
-			       " unless somebody touches the page again in that moment",
-			       "advice-retouch");
-	if (page)
-		advise_release(v);
-	advise_interrupt(v, "advice-vmsplice");
-	if (page)
-		advise_end(v);
-	if (!page || !page->unattributed)
-		return;
-	sb_puts(&sb, "Who holds the unexplained references is not known: ending a task that only "
-		     "maps or opens the file may change nothing.");
-	verdict_note(v, &sb);
 }
