@@ -84,6 +84,8 @@ enum fact_on {
 enum fact_how {
 	HOW_UNKNOWN = 0,
 	HOW_VMSPLICE,  /* a page in a pipe, also after splice or tee */
+	HOW_SOCKET,    /* a page spliced into a socket */
+	HOW_ZEROCOPY,  /* a page sent with MSG_ZEROCOPY */
 	HOW_DIRECT_IO, /* synchronous O_DIRECT whose buffer is the mapping */
 	HOW_MAPPING,   /* a page table entry; counts as a reference from 6.15 on */
 	HOW_MAX,
@@ -171,9 +173,10 @@ struct fact_wait {
 
 /* One task that can release a hold. */
 struct fact_releaser {
-	u64 task;   /* fact_task.id, of the thread group leader where all threads can */
-	s32 fd;     /* its (lowest) descriptor of the object; -1 none */
-	bool reads; /* has the read end of the pipe open: can drain it */
+	u64 task;      /* fact_task.id, of the thread group leader where all threads can */
+	s32 fd;        /* its (lowest) descriptor of the object; -1 none */
+	bool reads;    /* has the read end of the pipe open: can drain it */
+	bool receives; /* has no descriptor yet: it is in flight to a socket of the task */
 };
 
 struct fact_hold {
@@ -188,6 +191,7 @@ struct fact_hold {
 	u64 held_ns;             /* how long it has been held, ns; FACT_UNKNOWN when not learned */
 	u64 drain_bytes;         /* pipe: bytes to read until the page is released; 0 n/a */
 	u32 pipe_user;           /* pipe: uid that created it, for pipes without descriptors */
+	bool outbound; /* socket: sent; the peer's acknowledgement releases it, not the tasks */
 	const struct fact_releaser *releasers; /* nr entries; may be none */
 	u32 nr_releasers;
 };

@@ -26,6 +26,7 @@ struct wfg_releaser {
 	const struct wfg_task *task;
 	s32 fd;
 	bool reads;
+	bool receives;
 };
 
 struct wfg_hold {

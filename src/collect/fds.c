@@ -12,15 +12,17 @@
 #include "util/array.h"
 
 #define FPUT_WORKS_MAX 1024
+#define FMODE_READ     1 /* include/linux/fs.h */
 
 enum {
 	FDS_PER_TABLE_MAX = 1 << 20, /* sysctl fs.nr_open */
 	FDS_MAX = 8 << 20,
 	CHUNK = 512,
+	SCM_DEPTH_MAX = 3,
 	STACK_WORDS_MAX = 4096,
 };
 
-static int add_fd(struct snap *s, struct kfd fd)
+int fds_add(struct snap *s, struct kfd fd)
 {
 	int err;
 
@@ -34,7 +36,7 @@ static int add_fd(struct snap *s, struct kfd fd)
 	return err;
 }
 
-static int read_slots(struct snap *s, u64 files, u64 task, u64 array, u64 nr)
+static int read_slots(struct snap *s, u64 task, u64 array, u64 nr)
 {
 	u64 slots[CHUNK];
 
@@ -45,8 +47,8 @@ static int read_slots(struct snap *s, u64 files, u64 task, u64 array, u64 nr)
 			return 0; /* the table was replaced: its task is not stuck */
 		for (u64 i = 0; i < n; i++) {
 			/* low bits: reserved for flags of resizable tables */
-			struct kfd fd = { files, task, slots[i] & ~7ULL, at + i };
-			int err = kmem_is_kernel_ptr(fd.file) ? add_fd(s, fd) : 0;
+			struct kfd fd = { .task = task, .file = slots[i] & ~7ULL, .fd = at + i };
+			int err = kmem_is_kernel_ptr(fd.file) ? fds_add(s, fd) : 0;
 
 			if (err)
 				return err == -E2BIG ? 0 : err;
@@ -66,7 +68,7 @@ static int read_table(struct snap *s, u64 files, u64 task)
 		snap_lost(s, LOSS_LOST, "descriptors", max - FDS_PER_TABLE_MAX);
 		max = FDS_PER_TABLE_MAX;
 	}
-	return read_slots(s, files, task, array, max);
+	return read_slots(s, task, array, max);
 }
 
 static int compare_files(const void *a, const void *b)
@@ -118,10 +120,11 @@ static int add_pending_fputs(struct snap *s, const struct ktask *t)
 
 		while (kmem_is_kernel_ptr(work) && !(work & 7) && budget-- &&
 		       !kmem_get(s->k, work, KF_WORK_FUNC, &func) && func == fput && !err) {
-			struct kfd fd = { 0, t->r.task,
-					  kmem_container(s->k, work, KF_FILE_TASK_WORK), -1 };
+			struct kfd fd = { .task = t->r.task,
+					  .fd = -1,
+					  .file = kmem_container(s->k, work, KF_FILE_TASK_WORK) };
 
-			err = add_fd(s, fd);
+			err = fds_add(s, fd);
 			if (kmem_get(s->k, work, KF_WORK_NEXT, &work))
 				break;
 		}
@@ -180,20 +183,20 @@ static u32 set_add(struct addr_set *set, u64 key)
 	return set->vals[at];
 }
 
-/* Which inode each distinct file leads to, one batch of reads after the other. */
-static int read_inodes(struct snap *s, const u64 *files, u64 *inodes, u32 n)
+/* One field of each object into an array of 8 bytes each, one batch of reads after the other. */
+static int read_column(struct snap *s, const u64 *objs, u32 n, enum kf f, u64 *vals)
 {
-	struct kread r[CHUNK];
+	struct kget g[CHUNK];
 	int err = 0;
 
 	for (u32 at = 0; at < n && !err; at += CHUNK) {
 		u32 batch = n - at < CHUNK ? n - at : CHUNK;
 
 		for (u32 i = 0; i < batch; i++)
-			r[i] = (struct kread){ .addr = kmem_at(s->k, files[at + i], KF_FILE_INODE),
-					       .dst = &inodes[at + i],
-					       .len = 8 };
-		err = kmem_readv(s->k, r, batch);
+			g[i] = (struct kget){ .obj = objs[at + i], .f = f };
+		err = kmem_getv(s->k, g, batch);
+		for (u32 i = 0; i < batch; i++)
+			vals[at + i] = g[i].val;
 	}
 	return err;
 }
@@ -210,30 +213,58 @@ static void number_inodes(struct kfds *f, struct addr_set *set, const u64 *inode
 	f->nr_inodes = set->n;
 }
 
-/* Fills inode_of and inodes: first the distinct files, then their distinct inodes. */
-static int resolve_inodes(struct snap *s)
+static int read_modes(struct snap *s, u64 *scratch)
+{
+	struct kfds *f = &s->fds;
+	int err = read_column(s, f->inodes, f->nr_inodes, KF_INODE_MODE, scratch);
+
+	for (u32 i = 0; i < f->nr_inodes; i++)
+		f->modes[i] = scratch[i];
+	return err;
+}
+
+static void drop_columns(struct kfds *f)
+{
+	free(f->inodes);
+	free(f->modes);
+	free(f->inode_of);
+	f->inodes = NULL;
+	f->modes = NULL;
+	f->inode_of = NULL;
+}
+
+static int alloc_columns(struct kfds *f)
+{
+	drop_columns(f);
+	f->inode_of = calloc(f->n + 1, sizeof(*f->inode_of));
+	f->inodes = calloc(f->n + 1, sizeof(*f->inodes));
+	f->modes = calloc(f->n + 1, sizeof(*f->modes));
+	return f->inode_of && f->inodes && f->modes ? 0 : -ENOMEM;
+}
+
+/* First the distinct files, then their distinct inodes: forks share files, both ends an inode. */
+int fds_resolve(struct snap *s)
 {
 	struct addr_set files = { 0 }, inodes = { 0 };
 	struct kfds *f = &s->fds;
 	u64 *distinct = calloc(f->n + 1, sizeof(*distinct));
-	u64 *inode_of_file = calloc(f->n + 1, sizeof(*inode_of_file));
+	u64 *scratch = calloc(f->n + 1, sizeof(*scratch));
 	int err = -ENOMEM;
 
-	f->inode_of = calloc(f->n + 1, sizeof(*f->inode_of));
-	f->inodes = calloc(f->n + 1, sizeof(*f->inodes));
-	if (distinct && inode_of_file && f->inode_of && f->inodes && !set_init(&files, f->n) &&
+	if (distinct && scratch && !alloc_columns(f) && !set_init(&files, f->n) &&
 	    !set_init(&inodes, f->n)) {
 		for (u32 i = 0; i < f->n; i++) {
 			f->inode_of[i] = set_add(&files, f->v[i].file);
 			distinct[f->inode_of[i]] = f->v[i].file;
 		}
-		err = read_inodes(s, distinct, inode_of_file, files.n);
-		number_inodes(f, &inodes, inode_of_file);
+		err = read_column(s, distinct, files.n, KF_FILE_INODE, scratch);
+		number_inodes(f, &inodes, scratch);
+		err = err ? err : read_modes(s, scratch);
 	}
 	set_free(&files);
 	set_free(&inodes);
 	free(distinct);
-	free(inode_of_file);
+	free(scratch);
 	return err;
 }
 
@@ -242,15 +273,74 @@ int fds_load(struct snap *s)
 	int err = read_tables(s);
 
 	err = err ? err : read_pending(s);
-	return err ? err : resolve_inodes(s);
+	err = err ? err : fds_resolve(s);
+	return err ? err : scm_add(s);
 }
 
 void fds_free(struct kfds *f)
 {
+	drop_columns(f);
 	free(f->v);
-	free(f->inodes);
-	free(f->inode_of);
 	*f = (struct kfds){ 0 };
+}
+
+struct releasers {
+	struct fact_releaser *v;
+	u32 n;
+};
+
+/* receives: the file is in flight to a socket that the task has open as fd. */
+static void add_releaser(struct snap *s, struct releasers *r, const struct kfd *fd, bool receives)
+{
+	struct ktask *t = task_find(s, fd->task);
+	u64 mode = 0;
+	u32 at = 0;
+
+	if (!t)
+		return;
+	kmem_get(s->k, fd->file, KF_FILE_MODE, &mode);
+	while (at < r->n && r->v[at].task != fd->task)
+		at++;
+	if (at == r->n) {
+		s->err = s->err ? s->err : array_grow(&r->v, r->n, sizeof(*r->v));
+		if (s->err)
+			return;
+		r->v[r->n++] = (struct fact_releaser){ .task = fd->task,
+						       .fd = receives ? -1 : fd->fd,
+						       .receives = receives };
+		task_tell(s, t);
+	}
+	r->v[at].reads |= !receives && mode & FMODE_READ;
+}
+
+/* depth: a socket in flight may carry a file in flight. */
+static void find_releasers(struct snap *s, struct releasers *r, u64 inode, u64 *via, u32 depth)
+{
+	const struct kfds *f = &s->fds;
+
+	for (u32 i = 0; i < f->n && !s->err; i++) {
+		const struct kfd *fd = &f->v[i];
+
+		if (f->inode_of[i] == UINT32_MAX || f->inodes[f->inode_of[i]] != inode)
+			continue;
+		if (fd->task)
+			add_releaser(s, r, fd, depth > 0);
+		else if (depth < SCM_DEPTH_MAX)
+			find_releasers(s, r, fd->via, NULL, depth + 1);
+		if (!fd->task && via)
+			*via = fd->via;
+	}
+}
+
+struct fact_releaser *fds_releasers(struct snap *s, u64 inode, u32 *n, u64 *via)
+{
+	struct releasers r = { 0 };
+
+	if (via)
+		*via = 0;
+	find_releasers(s, &r, inode, via, 0);
+	*n = r.n;
+	return r.v;
 }
 
 u64 fd_file(struct snap *s, const struct ktask *t, u64 fd)

@@ -12,6 +12,8 @@
 #include "collect/memstore.h"
 #include "util/array.h"
 
+#define FIELD_MAX (1 << 20) /* no kernel's struct is as large */
+
 struct name {
 	u64 addr;
 	char *text;
@@ -64,13 +66,23 @@ static char *next_word(char **rest)
 
 static int next_number(char **rest, u64 *val)
 {
-	char *word = next_word(rest), *end;
+	const char *word = next_word(rest);
 
-	if (!word || !*word)
+	if (!word || !*word || strlen(word) > 2 * sizeof(*val))
 		return -EINVAL;
-	errno = 0;
-	*val = strtoull(word, &end, 16);
-	return *end || errno ? -EINVAL : 0;
+	for (*val = 0; *word; word++) {
+		int digit = hex_digit(*word);
+
+		if (digit < 0)
+			return -EINVAL;
+		*val = *val << 4 | digit;
+	}
+	return 0;
+}
+
+static bool names_member(const char *field)
+{
+	return strchr(field, '.');
 }
 
 static int take_field(struct image *im, char *rest)
@@ -78,7 +90,8 @@ static int take_field(struct image *im, char *rest)
 	char *name = next_word(&rest);
 	u64 off, size;
 
-	if (!name || next_number(&rest, &off) || next_number(&rest, &size))
+	if (!name || next_number(&rest, &off) || next_number(&rest, &size) || rest ||
+	    off > FIELD_MAX || size > FIELD_MAX || (!off && !size && !strpbrk(name, ".:")))
 		return -EINVAL;
 	for (int f = 0; f < KF_MAX; f++)
 		if (!strcmp(name, kfield_name(f)))
@@ -86,12 +99,37 @@ static int take_field(struct image *im, char *rest)
 	return 0; /* a field of another version is of no use, and no error */
 }
 
+/* Index of the size of the struct that a field is in; -1 when it is not in the table. */
+static int struct_of(const char *field)
+{
+	size_t len = strcspn(field, ".");
+
+	for (int f = 0; f < KF_MAX; f++)
+		if (!strncmp(kfield_name(f), field, len) && !kfield_name(f)[len])
+			return f;
+	return -1;
+}
+
+/* Walkers copy structs whole and take words out of the copies. */
+static bool fields_fit(const struct kfield *all)
+{
+	for (int f = 0; f < KF_MAX; f++) {
+		int outer = names_member(kfield_name(f)) ? struct_of(kfield_name(f)) : -1;
+		u64 len = all[f].size > sizeof(u64) ? all[f].size : sizeof(u64);
+
+		if (outer >= 0 && all[f].off != KFIELD_MISSING &&
+		    all[outer].off != KFIELD_MISSING && all[f].off + len > (u64)all[outer].off)
+			return false;
+	}
+	return true;
+}
+
 static int take_symbol(struct image *im, char *rest)
 {
 	char *name = next_word(&rest);
 	u64 addr;
 
-	if (!name || next_number(&rest, &addr))
+	if (!name || next_number(&rest, &addr) || rest)
 		return -EINVAL;
 	for (int s = 0; s < KSYM_MAX; s++)
 		if (!strcmp(name, ksym_name(s)))
@@ -101,12 +139,12 @@ static int take_symbol(struct image *im, char *rest)
 
 static int take_self(struct image *im, char *rest)
 {
-	return next_number(&rest, &im->k.self);
+	return next_number(&rest, &im->k.self) || rest ? -EINVAL : 0;
 }
 
 static int take_now(struct image *im, char *rest)
 {
-	return next_number(&rest, &im->k.now);
+	return next_number(&rest, &im->k.now) || rest ? -EINVAL : 0;
 }
 
 static int take_time(struct image *im, char *rest)
@@ -114,7 +152,7 @@ static int take_time(struct image *im, char *rest)
 	u64 sec, nsec, offset, mono;
 
 	if (next_number(&rest, &sec) || next_number(&rest, &nsec) || next_number(&rest, &offset) ||
-	    next_number(&rest, &mono))
+	    next_number(&rest, &mono) || rest)
 		return -EINVAL;
 	im->k.time = (struct kmem_time){ sec, nsec, (s32)offset, mono };
 	return 0;
@@ -188,7 +226,7 @@ static int take_mem(struct image *im, char *rest)
 static int take_end(struct image *im, char *rest)
 {
 	im->ended = true;
-	return rest ? -EINVAL : 0;
+	return rest || !fields_fit(im->k.field) ? -EINVAL : 0;
 }
 
 static const struct {

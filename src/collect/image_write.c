@@ -18,7 +18,8 @@ struct recorder {
 	struct kmem *inner;
 	const char *path;
 	struct memstore mem;
-	struct strbuf records; /* tasks, names and files, as lines */
+	struct strbuf tasks;   /* as lines, of the last time they were listed */
+	struct strbuf records; /* names and files, as lines */
 	int err;               /* first -ENOMEM */
 };
 
@@ -61,12 +62,24 @@ static int record_tasks(struct kmem *k, struct task_rec **recs, size_t *n)
 	struct recorder *rec = (struct recorder *)k;
 	int err = rec->inner->ops->tasks(rec->inner, recs, n);
 
-	for (size_t i = 0; i < *n && !err; i++) {
-		sb_puts(&rec->records, "task ");
-		add_hex(&rec->records, &(*recs)[i], task_rec_size((*recs)[i].nr_stack));
-		sb_putc(&rec->records, '\n');
+	sb_free(&rec->tasks);
+	for (size_t i = 0; !err && i < *n; i++) {
+		sb_puts(&rec->tasks, "task ");
+		add_hex(&rec->tasks, &(*recs)[i], task_rec_size((*recs)[i].nr_stack));
+		sb_putc(&rec->tasks, '\n');
 	}
 	return err;
+}
+
+static bool has_file(const struct recorder *rec, const char *path)
+{
+	struct strbuf line = { 0 };
+	bool found;
+
+	sb_printf(&line, "file %s ", path);
+	found = rec->records.s && line.s && strstr(rec->records.s, line.s);
+	sb_free(&line);
+	return found;
 }
 
 static char *record_read_file(struct kmem *k, const char *path)
@@ -74,6 +87,8 @@ static char *record_read_file(struct kmem *k, const char *path)
 	struct recorder *rec = (struct recorder *)k;
 	char *text = rec->inner->ops->read_file(rec->inner, path);
 
+	if (has_file(rec, path))
+		return text;
 	sb_printf(&rec->records, "file %s ", path);
 	if (text)
 		add_hex(&rec->records, text, strlen(text));
@@ -87,6 +102,7 @@ static void record_close(struct kmem *k)
 
 	kmem_close(rec->inner);
 	memstore_free(&rec->mem);
+	sb_free(&rec->tasks);
 	sb_free(&rec->records);
 	free(rec);
 }
@@ -159,11 +175,13 @@ int kmem_record_save(struct kmem *k)
 	int err = rec->err;
 
 	add_header(k, &sb);
+	if (rec->tasks.s)
+		sb_add(&sb, rec->tasks.s, rec->tasks.len);
 	if (rec->records.s)
 		sb_add(&sb, rec->records.s, rec->records.len);
 	memstore_each(&rec->mem, add_memory, &sb);
 	sb_puts(&sb, "end\n");
-	if (!err && (sb.failed || rec->records.failed))
+	if (!err && (sb.failed || rec->tasks.failed || rec->records.failed))
 		err = -ENOMEM;
 	err = err ? err : write_gz(rec->path, &sb);
 	sb_free(&sb);

@@ -74,10 +74,13 @@ struct kwait {
 	enum fact_on on;
 };
 
-/* An open file of a descriptor table, or one whose last fput is pending (fd -1). */
+/*
+ * An open file: of a descriptor table; or one whose last fput is pending (fd -1); or one in flight,
+ * sent over a UNIX socket and not received yet (no task, fd -1).
+ */
 struct kfd {
-	u64 files; /* files_struct; 0 for a pending fput */
-	u64 task;  /* task that stands for the table: the leader when it shares it */
+	u64 task; /* task that stands for the table: the leader when it shares it; 0 in flight */
+	u64 via;  /* in flight: inode of the socket that would receive it */
 	u64 file;
 	s32 fd;
 };
@@ -85,7 +88,8 @@ struct kfd {
 struct kfds {
 	struct kfd *v;
 	u32 n;
-	u64 *inodes; /* distinct inodes of the files, unordered */
+	u64 *inodes; /* distinct inodes of the files, in the order of their first file */
+	u16 *modes;  /* of the inodes: i_mode */
 	u32 nr_inodes;
 	u32 *inode_of; /* per kfd: index into inodes; UINT32_MAX unreadable */
 };
@@ -201,8 +205,30 @@ const char *call_text(struct snap *s, struct ktask *t);
 /* --- fds.c */
 int fds_load(struct snap *s);
 void fds_free(struct kfds *f);
+/*
+ * Every task that has a file with the inode open, each once, malloc'ed; files in flight count as
+ * open in the tasks that can receive them. *via, unless NULL: one such socket, 0 none. They are
+ * told. NULL when there are none.
+ */
+struct fact_releaser *fds_releasers(struct snap *s, u64 inode, u32 *n, u64 *via);
 /* The file of a descriptor of a task; 0 none. */
 u64 fd_file(struct snap *s, const struct ktask *t, u64 fd);
+
+/* --- sockets.c */
+/* struct sock of a socket's inode; 0 none. */
+u64 sock_of_inode(struct snap *s, u64 inode);
+/* Calls fn for every packet of a queue (struct sk_buff_head); stops at its first error. */
+typedef int (*skb_fn)(void *arg, u64 skb);
+int skb_queue_walk(struct snap *s, u64 queue, skb_fn fn, void *arg);
+u64 sock_family(struct snap *s, u64 sk); /* AF_*; 0 unknown */
+/* "10.0.0.1:443" for the peer of an Internet socket, NULL for others. */
+const char *sock_peer(struct snap *s, u64 sk);
+
+/* --- scm.c */
+/* Adds the files in flight in UNIX sockets to s->fds. 0 or -errno. */
+int scm_add(struct snap *s);
+int fds_add(struct snap *s, struct kfd fd); /* 0, -E2BIG, -ENOMEM */
+int fds_resolve(struct snap *s);            /* after fds_add(): fills inodes. 0 or -errno */
 
 /* --- vmas.c */
 int vmas_load(struct snap *s); /* of the inodes that are waited for */
@@ -231,6 +257,8 @@ extern const u32 nr_walkers;
 
 int walk_pipes(struct snap *s);
 bool walk_pipes_available(const struct snap *s);
+int walk_sockets(struct snap *s);
+bool walk_sockets_available(const struct snap *s);
 int walk_direct_io(struct snap *s);
 bool walk_direct_io_available(const struct snap *s);
 int walk_mappings(struct snap *s);

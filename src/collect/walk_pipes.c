@@ -13,8 +13,6 @@
 #include "collect/snap.h"
 #include "util/array.h"
 
-#define FMODE_READ 1 /* include/linux/fs.h */
-
 enum {
 	BATCH = 128,
 	RING_MAX = 1 << 16, /* slots; sysctl fs.pipe-max-size is 1 MiB, 256 slots */
@@ -25,7 +23,6 @@ enum {
 struct pipe {
 	u64 addr; /* pipe_inode_info */
 	u64 inode;
-	u32 inode_nr; /* index in kfds.inodes */
 	u32 head, tail, ring_size;
 	u64 bufs;
 };
@@ -38,19 +35,17 @@ static u32 u32_at(const char *span, s64 off)
 	return val;
 }
 
-/* Which of the inodes are pipes: their i_pipe, 0 for the others. */
+/* i_pipe of those inodes that are pipes, 0 for the others. */
 static int read_i_pipe(struct snap *s, u32 from, u32 n, u64 *i_pipe)
 {
-	struct kget g[2 * BATCH];
+	struct kget g[BATCH];
 	int err;
 
-	for (u32 i = 0; i < n; i++) {
-		g[2 * i] = (struct kget){ s->fds.inodes[from + i], KF_INODE_MODE, 0, 0 };
-		g[2 * i + 1] = (struct kget){ s->fds.inodes[from + i], KF_INODE_PIPE, 0, 0 };
-	}
-	err = kmem_getv(s->k, g, 2 * n);
 	for (u32 i = 0; i < n; i++)
-		i_pipe[i] = S_ISFIFO(g[2 * i].val) ? g[2 * i + 1].val : 0;
+		g[i] = (struct kget){ s->fds.inodes[from + i], KF_INODE_PIPE, 0, 0 };
+	err = kmem_getv(s->k, g, n);
+	for (u32 i = 0; i < n; i++)
+		i_pipe[i] = S_ISFIFO(s->fds.modes[from + i]) ? g[i].val : 0;
 	return err;
 }
 
@@ -129,35 +124,6 @@ static u32 find_hits(struct snap *s, const struct pipe *p, const char *ring, str
 	return n;
 }
 
-/* Every task with a descriptor of the pipe, each once: releasers of the hold. */
-static struct fact_releaser *find_releasers(struct snap *s, u32 inode_nr, u32 *n)
-{
-	struct fact_releaser *r = NULL;
-
-	*n = 0;
-	for (u32 i = 0; i < s->fds.n; i++) {
-		const struct kfd *fd = &s->fds.v[i];
-		struct ktask *t;
-		u64 mode = 0;
-		u32 at = 0;
-
-		if (s->fds.inode_of[i] != inode_nr || !(t = task_find(s, fd->task)))
-			continue;
-		kmem_get(s->k, fd->file, KF_FILE_MODE, &mode);
-		while (at < *n && r[at].task != fd->task)
-			at++;
-		if (at == *n) {
-			s->err = s->err ? s->err : array_grow(&r, *n, sizeof(*r));
-			if (s->err)
-				break;
-			r[(*n)++] = (struct fact_releaser){ .task = fd->task, .fd = fd->fd };
-			task_tell(s, t);
-		}
-		r[at].reads |= mode & FMODE_READ;
-	}
-	return r;
-}
-
 static u32 pipe_uid(struct snap *s, u64 pipe)
 {
 	u64 user, uid;
@@ -167,21 +133,34 @@ static u32 pipe_uid(struct snap *s, u64 pipe)
 	return uid;
 }
 
+/* Where a pipe sits that was sent over a socket and not received yet. */
+static const char *describe(struct snap *s, const struct pipe *p, const struct hit *h, u64 via)
+{
+	u64 ino = 0;
+
+	if (!via)
+		return snap_text(s, "in %u of %u filled pipe buffers", h->refs, p->head - p->tail);
+	kmem_get(s->k, via, KF_INODE_INO, &ino);
+	return snap_text(s,
+			 "in %u of %u filled pipe buffers; a descriptor of it was sent to "
+			 "socket:[%llu] and not received yet",
+			 h->refs, p->head - p->tail, (unsigned long long)ino);
+}
+
 static void tell_hold(struct snap *s, const struct pipe *p, const struct hit *h)
 {
 	struct fact f = { .type = FACT_HOLD };
-	struct fact_releaser *releasers;
-	u64 ino = 0;
+	u64 ino = 0, via;
+	struct fact_releaser *releasers = fds_releasers(s, p->inode, &f.hold.nr_releasers, &via);
 
 	kmem_get(s->k, p->inode, KF_INODE_INO, &ino);
-	releasers = find_releasers(s, p->inode_nr, &f.hold.nr_releasers);
 	f.hold.page = h->page->head;
 	f.hold.how = HOW_VMSPLICE;
 	f.hold.confidence = CONF_EXACT;
 	f.hold.refs = h->refs;
 	f.hold.object_kind = "pipe";
 	f.hold.object_id = snap_text(s, "pipe:[%llu]", (unsigned long long)ino);
-	f.hold.detail = snap_text(s, "in %u of %u filled pipe buffers", h->refs, p->head - p->tail);
+	f.hold.detail = describe(s, p, h, via);
 	f.hold.held_ns = FACT_UNKNOWN;
 	f.hold.drain_bytes = h->drain_bytes;
 	f.hold.pipe_user = pipe_uid(s, p->addr);
@@ -247,7 +226,6 @@ static int walk_batch(struct snap *s, u32 from, u32 n)
 		if (!i_pipe[i] || r[i].err || p.head == p.tail)
 			continue;
 		p.inode = s->fds.inodes[from + i];
-		p.inode_nr = from + i;
 		if (is_sane(&p))
 			look_into(s, &p);
 		else

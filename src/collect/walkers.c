@@ -5,6 +5,8 @@
 const struct walker walkers[] = {
 	{ "pipe buffers", "pages in pipes (vmsplice, tee) are not found", walk_pipes_available,
 	  walk_pipes },
+	{ "socket queues", "pages in sockets (splice, MSG_ZEROCOPY) are not found",
+	  walk_sockets_available, walk_sockets },
 	{ "direct I/O", "synchronous O_DIRECT holders are not found", walk_direct_io_available,
 	  walk_direct_io },
 	{ "page tables", "who maps a page is only a candidate", walk_mappings_available,

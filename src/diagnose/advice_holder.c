@@ -66,7 +66,7 @@ static void note_stuck_reader(struct verdict *v, const struct wfg_task *reader, 
 	struct strbuf sb = { 0 };
 
 	phrase_task(&sb, reader);
-	sb_printf(&sb, " could read the pipe, but it %s.", why);
+	sb_printf(&sb, " could read the data, but it %s.", why);
 	verdict_note(v, &sb);
 }
 
@@ -112,6 +112,17 @@ static void advise_readers(struct verdict *v, const struct wfg_hold *h)
 	}
 	add_outcome(&effect, v->wait, h->h.refs);
 	processes_free(&readers);
+	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
+}
+
+static void advise_peer(struct verdict *v, const struct wfg_hold *h)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+
+	sb_printf(&action, "Let the peer%s%s of %s read.", h->h.target ? " " : "",
+		  h->h.target ? h->h.target : "", h->h.object_id ? h->h.object_id : "the socket");
+	sb_puts(&effect, "Once it has taken the data,");
+	add_outcome(&effect, v->wait, h->h.refs);
 	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
 }
 
@@ -289,6 +300,17 @@ static void advise_end_holder(struct verdict *v, const struct wfg_hold *h)
 	verdict_advice(v, ADVICE_COMMAND, "advice-vmsplice", &action, &effect);
 }
 
+static void note_sent(struct verdict *v, const struct wfg_hold *h)
+{
+	struct strbuf sb = { 0 };
+
+	sb_puts(&sb, "Ending ");
+	phrase_releasers(&sb, h, NAMED);
+	sb_puts(&sb, " may not release the page: what was sent stays queued until the peer takes "
+		     "it or the connection is reset.");
+	verdict_note(v, &sb);
+}
+
 /* Processes that map the page; returns the references they explain, -1 when one is not known. */
 static s64 collect_mappers(const struct wfg_page *page, struct processes *p)
 {
@@ -355,8 +377,10 @@ void advise_release(struct verdict *v)
 		const struct wfg_hold *h = page->holds[i];
 		s64 refs = target_refs(page, i);
 
-		if (h->h.how == HOW_VMSPLICE)
+		if (hold_is_unread(h))
 			advise_readers(v, h);
+		else if (h->h.outbound)
+			advise_peer(v, h);
 		else if (refs)
 			advise_target(v, h, refs);
 	}
@@ -371,8 +395,10 @@ void advise_end(struct verdict *v)
 
 		if (hold_is_own(h, v->wait->task))
 			note_own(v, h);
-		else if (h->h.how == HOW_VMSPLICE && h->h.confidence == CONF_EXACT)
+		else if (hold_is_unread(h) && h->h.confidence == CONF_EXACT)
 			advise_end_holder(v, h);
+		else if (h->h.outbound)
+			note_sent(v, h);
 		else if (h->h.how == HOW_DIRECT_IO)
 			note_io(v, h);
 	}

@@ -14,7 +14,7 @@ bool blocked_applies(const struct wfg *g, const struct wfg_wait *wait)
 	return true;
 }
 
-static void phrase_pipe(struct strbuf *sb, const struct wfg_hold *h)
+static void phrase_object(struct strbuf *sb, const struct wfg_hold *h)
 {
 	sb_printf(sb, "held in %s", h->h.object_id ? h->h.object_id : "a pipe");
 	if (!h->nr_releasers) {
@@ -31,7 +31,9 @@ static void phrase_strongest(struct strbuf *sb, const struct wfg_hold *h)
 		sb_puts(sb, "probably ");
 	switch (h->h.how) {
 	case HOW_VMSPLICE:
-		phrase_pipe(sb, h);
+	case HOW_SOCKET:
+	case HOW_ZEROCOPY:
+		phrase_object(sb, h);
 		break;
 	case HOW_DIRECT_IO:
 		sb_puts(sb, "held by ");

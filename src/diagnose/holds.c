@@ -18,7 +18,7 @@ static void add_common(struct strbuf *sb, const struct wfg_hold *h)
 	sb_putc(sb, '.');
 }
 
-static void explain_pipe_tasks(struct strbuf *sb, const struct wfg_hold *h)
+static void explain_tasks(struct strbuf *sb, const struct wfg_hold *h)
 {
 	u32 shown = h->nr_releasers <= NAMED ? h->nr_releasers : NAMED;
 
@@ -38,7 +38,8 @@ static void explain_pipe_tasks(struct strbuf *sb, const struct wfg_hold *h)
 		if (r->fd >= 0)
 			sb_printf(sb, " (fd %d%s)", r->fd, r->reads ? ", can read" : "");
 		else
-			sb_puts(sb, " (no descriptor left, the close is pending)");
+			sb_puts(sb, r->receives ? " (can receive it)" :
+						  " (no descriptor left, the close is pending)");
 	}
 	if (h->nr_releasers > shown)
 		sb_printf(sb, " and %u more", h->nr_releasers - shown);
@@ -59,12 +60,28 @@ static void explain_pipe(struct strbuf *sb, const struct wfg_hold *h)
 		  h->h.object_id ? h->h.object_id : "A pipe");
 	phrase_count(sb, h->h.refs, "reference");
 	add_common(sb, h);
-	explain_pipe_tasks(sb, h);
+	explain_tasks(sb, h);
 	if (h->h.drain_bytes && has_descriptor(h)) {
 		sb_puts(sb, " The page goes when ");
 		phrase_count(sb, h->h.drain_bytes, "byte");
 		sb_puts(sb, " are read from the pipe, or when every end of it is closed.");
 	}
+}
+
+static void explain_socket(struct strbuf *sb, const struct wfg_hold *h)
+{
+	sb_printf(sb, "%s keeps the page in data that ",
+		  h->h.object_id ? h->h.object_id : "A socket");
+	if (h->h.outbound)
+		sb_printf(sb, "was sent%s%s and is not acknowledged, ", h->h.target ? " to " : "",
+			  h->h.target ? h->h.target : "");
+	else
+		sb_puts(sb, "was received and not read yet, ");
+	phrase_count(sb, h->h.refs, "reference");
+	add_common(sb, h);
+	explain_tasks(sb, h);
+	sb_puts(sb, h->h.outbound ? " The page goes when the peer takes the data, or is gone." :
+				    " The page goes when the data is read, or the socket closed.");
 }
 
 static void explain_direct_io(struct strbuf *sb, const struct wfg_hold *h)
@@ -110,6 +127,8 @@ static void explain_hold(struct verdict *v, const struct wfg_hold *h)
 	sb_printf(&sb, "[%s] ", fact_confidence_name(h->h.confidence));
 	if (h->h.how == HOW_VMSPLICE)
 		explain_pipe(&sb, h);
+	else if (h->h.how == HOW_SOCKET || h->h.how == HOW_ZEROCOPY)
+		explain_socket(&sb, h);
 	else if (h->h.how == HOW_DIRECT_IO)
 		explain_direct_io(&sb, h);
 	else if (h->h.how == HOW_MAPPING)
@@ -170,10 +189,17 @@ void explain_holds(struct verdict *v)
 	verdict_cause(v, &sb);
 }
 
+bool hold_is_unread(const struct wfg_hold *h)
+{
+	if (h->h.how == HOW_SOCKET || h->h.how == HOW_ZEROCOPY)
+		return !h->h.outbound;
+	return h->h.how == HOW_VMSPLICE;
+}
+
 /* In-flight I/O releases its pages by itself, whatever its task does. */
 static bool needs_a_task(const struct wfg_hold *h)
 {
-	return h->h.how == HOW_VMSPLICE || h->h.how == HOW_MAPPING;
+	return hold_is_unread(h) || h->h.how == HOW_MAPPING;
 }
 
 bool hold_is_own(const struct wfg_hold *h, const struct wfg_task *waiter)

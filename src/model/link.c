@@ -117,6 +117,7 @@ static int link_releasers(struct linker *l, struct wfg_hold *hold)
 		to[n].task = table_find(&l->g->tasks, from[i].task);
 		to[n].fd = from[i].fd;
 		to[n].reads = from[i].reads;
+		to[n].receives = from[i].receives;
 		if (to[n].task)
 			n++;
 		else

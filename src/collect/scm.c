@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Files in flight: sent over a UNIX socket with SCM_RIGHTS and not received yet. No task has a
+ * descriptor of them; the socket's receive queue keeps them open.
+ */
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "collect/snap.h"
+
+enum { SCM_MAX_FD = 253, DEPTH_MAX = 3 }; /* include/net/scm.h */
+
+struct scm {
+	struct snap *s;
+	u64 inode; /* of the socket */
+	u32 added;
+};
+
+static int take_files(void *arg, u64 skb)
+{
+	struct scm *c = arg;
+	struct kmem *k = c->s->k;
+	u64 list, count, files[SCM_MAX_FD];
+
+	if (kmem_get(k, kmem_at(k, skb, KF_SKB_CB), KF_UNIX_CB_FP, &list) || !list ||
+	    kmem_get(k, list, KF_SCM_FP_COUNT, &count) || count > SCM_MAX_FD ||
+	    kmem_read(k, kmem_at(k, list, KF_SCM_FP_FILES), files, count * sizeof(*files)))
+		return 0;
+	for (u64 i = 0; i < count; i++) {
+		struct kfd fd = { .via = c->inode, .file = files[i], .fd = -1 };
+		int err = kmem_is_kernel_ptr(files[i]) ? fds_add(c->s, fd) : 0;
+
+		if (err)
+			return err;
+		c->added++;
+	}
+	return 0;
+}
+
+static int look_into(struct scm *c)
+{
+	struct snap *s = c->s;
+	u64 sk = sock_of_inode(s, c->inode);
+	int err;
+
+	if (!sk || sock_family(s, sk) != AF_UNIX)
+		return 0;
+	err = skb_queue_walk(s, kmem_at(s->k, sk, KF_SK_RECEIVE_QUEUE), take_files, c);
+	return err == -ENOMEM ? err : 0;
+}
+
+static bool available(const struct kmem *k)
+{
+	return kmem_has(k, KF_SK_RECEIVE_QUEUE) && kmem_has(k, KF_SKB_CB) &&
+	       kmem_has(k, KF_UNIX_CB_FP) && kmem_has(k, KF_SCM_FP_FILES);
+}
+
+/* What was in flight may be a socket with something in flight. */
+int scm_add(struct snap *s)
+{
+	u32 from = 0;
+
+	for (int depth = 0; depth < DEPTH_MAX && available(s->k); depth++) {
+		struct scm c = { .s = s };
+		u32 nr = s->fds.nr_inodes;
+		int err = 0;
+
+		for (u32 i = from; i < nr && !err; i++) {
+			c.inode = s->fds.inodes[i];
+			err = S_ISSOCK(s->fds.modes[i]) ? look_into(&c) : 0;
+		}
+		if (err || !c.added)
+			return err;
+		err = fds_resolve(s);
+		if (err)
+			return err;
+		from = nr;
+	}
+	return 0;
+}

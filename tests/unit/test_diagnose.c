@@ -1,0 +1,999 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "build_graph.h"
+
+static int setup(void **state)
+{
+	static struct scene s;
+
+	scene_init(&s);
+	*state = &s;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	scene_free(*state);
+	return 0;
+}
+
+/* A string of the finding that contains all of s, NULL none. */
+static const char *find(const struct sentences *list, const char *s)
+{
+	for (u32 i = 0; i < list->n; i++)
+		if (strstr(list->s[i], s))
+			return list->s[i];
+	return NULL;
+}
+
+static const struct advice *advice_for(const struct finding *f, const char *action)
+{
+	for (u32 i = 0; i < f->nr_advice; i++)
+		if (!strcmp(f->advice[i].action, action))
+			return &f->advice[i];
+	return NULL;
+}
+
+static void assert_advice(const struct finding *f, const char *action, const char *proven_by)
+{
+	const struct advice *a = advice_for(f, action);
+
+	assert_non_null(a);
+	assert_true(a->command);
+	assert_string_equal(a->proven_by, proven_by);
+	assert_true(a->effect[0]);
+}
+
+static void assert_status(struct scene *s, int status)
+{
+	assert_int_equal(findings_exit_status(s->g, &s->f), status);
+}
+
+#define assert_has(string, part)   assert_non_null(strstr(string, part))
+#define assert_hasnt(string, part) assert_null(strstr(string, part))
+
+/* A pipe of another process that nobody reads. */
+static const struct finding *foreign_pipe(struct scene *s)
+{
+	scene_task(s, make_task(31802, "feeder"));
+	scene_pipe(s, "pipe:[88123]", 31802, 4);
+	return scene_diagnose(s);
+}
+
+static void a_foreign_pipe_blocks(void **state)
+{
+	const struct finding *f = foreign_pipe(*state);
+
+	assert_int_equal(f->code, FINDING_BLOCKED);
+	assert_string_equal(f->text, "STUCK: ftruncate by segtrim[20911] has waited 14m14s for "
+				     "page 0x1a3 (byte 1716224) of /pmem1/db/seg.0042 (xfs on "
+				     "pmem0, ino 8391), held in pipe:[88123] by feeder[31802].");
+	assert_advice(f, "kill -INT 20911", "advice-vmsplice");
+	assert_advice(f, "kill 31802", "advice-vmsplice");
+	/* Safest first: the reader loses nothing, the waiter its operation, the holder its data. */
+	assert_string_equal(f->advice[0].action, "Let feeder[31802] read pipe:[88123].");
+	assert_string_equal(f->advice[1].action, "kill -INT 20911");
+	assert_status(*state, 10);
+}
+
+static struct fact_hold make_socket(bool outbound)
+{
+	struct fact_hold h = make_hold(outbound ? HOW_ZEROCOPY : HOW_SOCKET, CONF_EXACT);
+
+	h.object_kind = "socket";
+	h.object_id = "socket:[99]";
+	h.target = outbound ? "10.0.0.9:443" : NULL;
+	h.outbound = outbound;
+	return h;
+}
+
+static void a_received_packet_waits_to_be_read(void **state)
+{
+	struct fact_releaser rel = { .task = task_id(31802), .fd = 5, .reads = true };
+	struct scene *s = *state;
+	const struct finding *f;
+
+	scene_task(s, make_task(31802, "feeder"));
+	scene_hold(s, make_socket(false), &rel, 1);
+	f = scene_diagnose(s);
+	assert_has(f->text, "held in socket:[99] by feeder[31802].");
+	assert_string_equal(f->advice[0].action, "Let feeder[31802] read socket:[99].");
+	assert_advice(f, "kill 31802", "advice-vmsplice");
+	assert_status(s, 10);
+}
+
+static void a_sent_packet_waits_for_its_peer(void **state)
+{
+	struct fact_releaser rel = { .task = task_id(31802), .fd = 5, .reads = true };
+	struct scene *s = *state;
+	const struct finding *f;
+
+	scene_task(s, make_task(31802, "feeder"));
+	scene_hold(s, make_socket(true), &rel, 1);
+	f = scene_diagnose(s);
+	assert_string_equal(f->advice[0].action, "Let the peer 10.0.0.9:443 of socket:[99] read.");
+	assert_null(advice_for(f, "kill 31802"));
+	assert_non_null(find(&f->notes, "Ending feeder[31802] may not release the page"));
+}
+
+/* The waiter has the socket that would receive its own pipe: no pending close, no deadlock proof. */
+static void a_pipe_in_flight_is_no_pending_close(void **state)
+{
+	struct scene *s = *state;
+	struct fact_releaser rel = { .task = s->waiter.id, .fd = -1, .receives = true };
+	const struct finding *f;
+
+	s->waiter.threads = 2;
+	scene_hold(s, make_pipe("pipe:[4711]"), &rel, 1);
+	f = scene_diagnose(s);
+	assert_int_equal(f->code, FINDING_BLOCKED);
+	assert_non_null(find(&f->cause, "(can receive it)"));
+}
+
+static void age_decides_the_word(void **state)
+{
+	struct scene *s = *state;
+
+	s->waiter.asleep_ns = 59 * SECOND;
+	assert_has(foreign_pipe(s)->text, "BLOCKED: ftruncate by segtrim[20911] has waited 59.0s");
+}
+
+static void unknown_is_said(void **state)
+{
+	struct scene *s = *state;
+	const struct finding *f;
+
+	s->waiter.asleep_ns = FACT_UNKNOWN;
+	s->waiter.call = NULL;
+	s->file.path = NULL;
+	s->file.fstype = NULL;
+	s->file.device = NULL;
+	s->page.index = FACT_UNKNOWN;
+	f = foreign_pipe(s);
+	assert_has(f->text, "BLOCKED: truncate by segtrim[20911] has waited an unknown time for a "
+			    "page of an unnamed file (unknown filesystem on device 259:1, ino "
+			    "8391), held in");
+}
+
+static void nothing_known_does_not_crash(void **state)
+{
+	struct scene *s = *state;
+	const struct finding *f;
+
+	s->wait.page = 0;
+	s->wait.file = 0;
+	f = scene_diagnose(s);
+	assert_int_equal(f->code, FINDING_BLOCKED);
+	assert_has(f->text, "a DAX page that could not be read of an unknown file");
+	assert_non_null(find(&f->notes, "could not be read"));
+	assert_status(s, 11);
+}
+
+static void operations_have_words(void **state)
+{
+	struct scene *s = *state;
+
+	s->wait.op = OP_PUNCH_HOLE;
+	s->waiter.call = "fallocate(3, 3, 0, 4096)";
+	assert_has(foreign_pipe(s)->text, "hole punch by segtrim[20911]");
+	assert_has(advice_for(&s->f.f[0], "kill -INT 20911")->effect, "the file stays as it is");
+}
+
+static void a_thread_is_named(void **state)
+{
+	struct scene *s = *state;
+
+	s->waiter.tid = 20915;
+	s->waiter.threads = 3;
+	assert_has(foreign_pipe(s)->text, "segtrim[20911] thread 20915 has waited");
+}
+
+static void folios_and_shared_pages(void **state)
+{
+	struct scene *s = *state;
+
+	s->page.order = 9;
+	s->page.pincount = 0;
+	s->page.shared = 2;
+	assert_has(foreign_pipe(s)->text,
+		   "page 0x1a3 (byte 1716224, in a folio of 2 MiB, shared by 2 files) of");
+}
+
+static void the_strongest_of_several_is_named(void **state)
+{
+	struct scene *s = *state;
+	struct fact_hold io = make_hold(HOW_DIRECT_IO, CONF_LIKELY);
+	struct fact_releaser rel = { .task = task_id(4181), .fd = -1 };
+	const struct finding *f;
+
+	s->page.refs = 1 + 1024 + 2;
+	io.target = "nvme0n1";
+	scene_task(s, make_task(4181, "pgbackrest"));
+	scene_hold(s, io, &rel, 1);
+	f = foreign_pipe(s);
+	assert_has(f->text, "held in pipe:[88123] by feeder[31802] and 1 more holder, and 1 more "
+			    "reference is unexplained.");
+	assert_has(advice_for(f, "kill 31802")->effect, "2 other references have to go");
+	assert_status(s, 11);
+}
+
+static void many_tasks_are_counted(void **state)
+{
+	struct scene *s = *state;
+	struct fact_releaser rel[5];
+	const struct finding *f;
+
+	for (u32 i = 0; i < 5; i++) {
+		scene_task(s, make_task(50 + i, "heir"));
+		rel[i] = (struct fact_releaser){ .task = task_id(54 - i), .fd = 3 };
+	}
+	scene_hold(s, make_pipe("pipe:[5]"), rel, 5);
+	f = scene_diagnose(s);
+	assert_has(f->text, "held in pipe:[5] by heir[50], heir[51] and 3 other processes.");
+	assert_null(advice_for(f, "kill 50"));
+	assert_has(find(&f->notes, "all of these have closed it"),
+		   "heir[50], heir[51], heir[52], heir[53] and heir[54].");
+}
+
+static void a_pipe_without_tasks(void **state)
+{
+	struct scene *s = *state;
+	const struct finding *f;
+
+	scene_hold(s, make_pipe("pipe:[5]"), NULL, 0);
+	f = scene_diagnose(s);
+	assert_has(f->text, "held in pipe:[5], which no known task has open.");
+	assert_has(f->cause.s[0], "it was made by uid 1000");
+	assert_status(s, 10);
+}
+
+static void an_unknown_releaser_is_not_forgotten(void **state)
+{
+	struct scene *s = *state;
+	struct fact_releaser rel[] = { { .task = task_id(31802), .fd = 4, .reads = true },
+				       { .task = task_id(404), .fd = 4, .reads = true } };
+	const struct finding *f;
+
+	scene_task(s, make_task(31802, "feeder"));
+	scene_hold(s, make_pipe("pipe:[5]"), rel, 2);
+	f = scene_diagnose(s);
+	assert_null(advice_for(f, "kill 31802"));
+	assert_non_null(find(&f->notes, "could not be identified"));
+}
+
+static void unexplained_references(void **state)
+{
+	struct scene *s = *state;
+	struct fact_releaser rel[] = { { .task = task_id(61), .fd = -1, .reads = false },
+				       { .task = task_id(62), .fd = -1, .reads = false } };
+	const struct finding *f;
+
+	s->page.refs = 3;
+	scene_task(s, make_task(61, "mapper"));
+	scene_task(s, make_task(62, "other"));
+	scene_hold(s, make_hold(HOW_UNKNOWN, CONF_CANDIDATE), rel, 2);
+	f = scene_diagnose(s);
+	assert_has(f->text, "; who holds its 2 busy references is not known, candidates: "
+			    "mapper[61] and other[62].");
+	assert_non_null(find(&f->cause, "[unknown] 2 references are not explained"));
+	assert_non_null(find(&f->cause, "[candidate] mapper[61] and other[62]: has the means"));
+	assert_null(advice_for(f, "kill 61"));
+	assert_status(s, 11);
+}
+
+/* One sentence for each reason, not for each task. */
+static void candidates_are_grouped(void **state)
+{
+	struct scene *s = *state;
+	struct fact_hold h = make_hold(HOW_UNKNOWN, CONF_CANDIDATE);
+	const struct finding *f;
+
+	for (u32 i = 0; i < 6; i++) {
+		struct fact_releaser rel = { .task = task_id(60 + i), .fd = -1 };
+
+		scene_task(s, make_task(60 + i, "mapper"));
+		h.detail = i == 3 ? "reads it" : "maps it";
+		scene_hold(s, h, &rel, 1);
+	}
+	f = scene_diagnose(s);
+	assert_int_equal(f->cause.n, 3);
+	assert_string_equal(f->cause.s[0], "[candidate] mapper[60], mapper[61], mapper[62], "
+					   "mapper[64] and 1 other process: maps it. No reference "
+					   "was seen.");
+	assert_string_equal(f->cause.s[1],
+			    "[candidate] mapper[63]: reads it. No reference was seen.");
+}
+
+static void candidates_are_cleared_by_an_explanation(void **state)
+{
+	struct scene *s = *state;
+	struct fact_releaser rel = { .task = task_id(60), .fd = -1 };
+
+	scene_task(s, make_task(60, "mapper"));
+	scene_hold(s, make_hold(HOW_UNKNOWN, CONF_CANDIDATE), &rel, 1);
+	assert_null(find(&foreign_pipe(s)->cause, "[candidate]"));
+}
+
+static const struct finding *direct_io(struct scene *s, const char *target)
+{
+	struct fact_hold h = make_hold(HOW_DIRECT_IO, CONF_EXACT);
+	struct fact_releaser rel = { .task = task_id(4181), .fd = -1 };
+	struct fact_task t = make_task(4181, "pgbackrest");
+
+	t.state = 'D';
+	h.target = target;
+	scene_task(s, t);
+	scene_hold(s, h, &rel, 1);
+	return scene_diagnose(s);
+}
+
+static void direct_io_to_device_mapper(void **state)
+{
+	const struct finding *f = direct_io(*state, "dm-0 (slow-disk)");
+
+	assert_has(f->text, "held by pgbackrest[4181] for O_DIRECT I/O to dm-0 (slow-disk).");
+	assert_string_equal(f->advice[0].action, "dmsetup info slow-disk");
+	assert_string_equal(f->advice[1].action, "dmsetup resume slow-disk");
+	assert_string_equal(f->advice[1].proven_by, "advice-dio");
+	assert_string_equal(f->advice[2].action, "kill -INT 20911");
+	assert_null(advice_for(f, "kill 4181"));
+	assert_non_null(find(&f->notes, "does not release the page"));
+	assert_non_null(find(&f->notes, "state D"));
+}
+
+static void direct_io_elsewhere(void **state)
+{
+	const struct finding *f = direct_io(*state, "nvme0n1");
+
+	assert_string_equal(f->advice[0].action, "Make nvme0n1 answer.");
+	assert_null(f->advice[0].proven_by);
+}
+
+static void hostile_device_names_reach_no_shell(void **state)
+{
+	static const char *const names[] = { "dm-0 (a;reboot)", "dm-0 (a b)", "dm-0 (-f)",
+					     "dm-0 ($(id))",    "dm-0 ()",    "dm-0 (a",
+					     "dm-0 (a\n)" };
+
+	teardown(state);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct scene *s = *state;
+		const struct finding *f;
+
+		scene_init(s);
+		f = direct_io(s, names[i]);
+		for (u32 a = 0; a < f->nr_advice; a++)
+			assert_hasnt(f->advice[a].action, "dmsetup");
+		teardown(state);
+	}
+	scene_init(*state);
+}
+
+/* An I/O completes by itself, so its task is not deadlocked with itself. */
+static void own_direct_io_is_no_deadlock(void **state)
+{
+	struct scene *s = *state;
+	struct fact_releaser rel = { .task = s->waiter.id, .fd = -1 };
+
+	scene_hold(s, make_hold(HOW_DIRECT_IO, CONF_EXACT), &rel, 1);
+	assert_int_equal(scene_diagnose(s)->code, FINDING_BLOCKED);
+}
+
+static const struct finding *only_mapped(struct scene *s, u64 caught)
+{
+	struct fact_hold h = make_hold(HOW_MAPPING, CONF_EXACT);
+	struct fact_releaser rel[] = { { .task = task_id(71), .fd = -1, .reads = false },
+				       { .task = task_id(72), .fd = -1, .reads = false } };
+	struct fact_task t = make_task(72, "dog");
+
+	t.signals.caught = caught;
+	scene_zero_based(s, 2, 2);
+	h.refs = 2;
+	scene_task(s, make_task(71, "cat"));
+	scene_task(s, t);
+	scene_hold(s, h, rel, 2);
+	return scene_diagnose(s);
+}
+
+static void mappings_alone(void **state)
+{
+	const struct finding *f = only_mapped(*state, 0);
+
+	assert_has(f->text, "; nobody pins it, but 2 page table entries of cat[71] and dog[72] map "
+			    "it, and each counts as a reference.");
+	assert_advice(f, "kill 71 72", "advice-retouch");
+	assert_status(*state, 10);
+}
+
+static void ending_some_mappers_is_not_advised(void **state)
+{
+	const struct finding *f = only_mapped(*state, SIGBIT(SIGTERM));
+
+	assert_null(advice_for(f, "kill 71"));
+	assert_null(advice_for(f, "kill 71 72"));
+	assert_non_null(find(&f->notes, "Ending dog[72] is not advised"));
+}
+
+/* Before 6.15 a page table entry is no reference, so ending its task frees nothing. */
+static void mappers_that_do_not_count_are_left_alone(void **state)
+{
+	struct scene *s = *state;
+	struct fact_releaser rel = { .task = task_id(71), .fd = -1 };
+
+	scene_task(s, make_task(71, "cat"));
+	scene_hold(s, make_hold(HOW_MAPPING, CONF_EXACT), &rel, 1);
+	assert_null(advice_for(scene_diagnose(s), "kill 71"));
+}
+
+/* Lost wake-up */
+
+static void lost_wakeup(void **state)
+{
+	struct scene *s = *state;
+	const struct finding *f;
+
+	s->page.refs = 1;
+	f = scene_diagnose(s);
+	assert_int_equal(f->code, FINDING_LOST_WAKEUP);
+	assert_has(f->text, "LOST WAKE-UP: ftruncate by segtrim[20911] has waited 14m14s for page "
+			    "0x1a3");
+	assert_advice(f, "kill -STOP 20911; kill -CONT 20911", "lost-wakeup");
+	assert_status(s, 12);
+}
+
+static void an_incoherent_read_proves_no_lost_wakeup(void **state)
+{
+	struct scene *s = *state;
+	const struct finding *f;
+
+	s->page.refs = 1;
+	s->session.coherent_idle = false;
+	f = scene_diagnose(s);
+	assert_int_equal(f->code, FINDING_BLOCKED);
+	assert_has(f->text, "became idle just now");
+	assert_non_null(find(&f->notes, "Run daxtrace again"));
+	assert_int_equal(f->nr_advice, 0);
+	assert_status(s, 11);
+}
+
+static void a_running_waiter_lost_no_wakeup(void **state)
+{
+	struct scene *s = *state;
+
+	s->page.refs = 1;
+	s->waiter.state = 'R';
+	assert_int_equal(scene_diagnose(s)->code, FINDING_BLOCKED);
+}
+
+static void a_count_below_idle_is_no_idle_page(void **state)
+{
+	struct scene *s = *state;
+	const struct finding *f;
+
+	s->page.refs = -3;
+	f = scene_diagnose(s);
+	assert_int_equal(f->code, FINDING_BLOCKED);
+	assert_has(f->text, "cannot be right");
+}
+
+static void only_mapped_is_no_lost_wakeup(void **state)
+{
+	struct scene *s = *state;
+
+	scene_zero_based(s, 1, 1);
+	assert_int_equal(scene_diagnose(s)->code, FINDING_BLOCKED);
+}
+
+static void stop_and_continue_needs_a_restart(void **state)
+{
+	struct scene *s = *state;
+	const struct finding *f;
+
+	s->page.refs = 1;
+	s->waiter.signals.caught = SIGBIT(SIGCONT);
+	f = scene_diagnose(s);
+	assert_int_equal(f->nr_advice, 1);
+	assert_advice(f, "kill -INT 20911", "advice-vmsplice");
+	assert_non_null(find(&f->notes, "SIGCONT runs a handler"));
+}
+
+static void a_restarting_sigcont_is_fine(void **state)
+{
+	struct scene *s = *state;
+
+	s->page.refs = 1;
+	s->waiter.signals.caught = s->waiter.signals.restarts = SIGBIT(SIGCONT);
+	assert_non_null(advice_for(scene_diagnose(s), "kill -STOP 20911; kill -CONT 20911"));
+}
+
+static void an_uninterruptible_lost_wakeup_has_no_cure(void **state)
+{
+	struct scene *s = *state;
+	const struct finding *f;
+
+	scene_evict(s, TRIGGER_UNLINK);
+	s->page.refs = 0;
+	f = scene_diagnose(s);
+	assert_int_equal(f->code, FINDING_LOST_WAKEUP);
+	assert_int_equal(f->nr_advice, 0);
+	assert_non_null(find(&f->notes, "not even SIGKILL"));
+}
+
+static void a_kernel_thread_takes_no_signal(void **state)
+{
+	struct scene *s = *state;
+	const struct finding *f;
+
+	s->page.refs = 1;
+	s->waiter.kthread = true;
+	f = scene_diagnose(s);
+	assert_int_equal(f->nr_advice, 0);
+	assert_non_null(find(&f->notes, "is a kernel thread"));
+}
+
+/* Self-deadlock */
+
+static void evicting_its_own_pipe(void **state)
+{
+	struct scene *s = *state;
+	const struct finding *f;
+
+	scene_evict(s, TRIGGER_LAST_CLOSE);
+	scene_pipe(s, "pipe:[7]", 20911, 4);
+	f = scene_diagnose(s);
+	assert_int_equal(f->code, FINDING_SELF_DEADLOCK);
+	assert_has(f->text, "SELF-DEADLOCK: eviction after the last close by segtrim[20911]");
+	assert_has(f->text,
+		   ", held in pipe:[7] of the waiter itself: nobody else could release it.");
+	assert_int_equal(f->nr_advice, 1);
+	assert_advice(f, "dd if=/proc/20911/fd/4 of=/dev/null bs=4096 count=1", "self/close");
+	assert_has(f->advice[0].effect, "lost to the pipe's reader");
+	assert_status(s, 12);
+}
+
+static void exit_with_closed_descriptors(void **state)
+{
+	struct scene *s = *state;
+	const struct finding *f;
+
+	scene_evict(s, TRIGGER_EXIT);
+	s->waiter.exiting = true;
+	s->waiter.threads = 0;
+	scene_pipe(s, "pipe:[7]", 20911, -1);
+	f = scene_diagnose(s);
+	assert_int_equal(f->code, FINDING_SELF_DEADLOCK);
+	assert_int_equal(f->nr_advice, 0);
+	assert_non_null(find(&f->notes, "only a reboot"));
+}
+
+/* Work that a thread has put off is its alone. */
+static void pending_work_of_a_thread(void **state)
+{
+	struct scene *s = *state;
+
+	scene_evict(s, TRIGGER_LAST_CLOSE);
+	s->waiter.threads = 8;
+	scene_pipe(s, "pipe:[7]", 20911, -1);
+	assert_int_equal(scene_diagnose(s)->code, FINDING_SELF_DEADLOCK);
+}
+
+static void truncating_its_own_pipe(void **state)
+{
+	struct scene *s = *state;
+	const struct finding *f;
+
+	scene_pipe(s, "pipe:[7]", 20911, 4);
+	f = scene_diagnose(s);
+	assert_int_equal(f->code, FINDING_SELF_DEADLOCK);
+	assert_non_null(find(&f->cause, "The wait is interruptible"));
+	assert_int_equal(f->nr_advice, 1);
+	assert_advice(f, "kill -INT 20911", "self/ftruncate");
+	assert_has(f->advice[0].effect, "What nobody has read from pipe:[7] is lost.");
+}
+
+static void another_thread_could_release(void **state)
+{
+	struct scene *s = *state;
+	const struct finding *f;
+
+	s->waiter.threads = 3;
+	scene_pipe(s, "pipe:[7]", 20911, 4);
+	f = scene_diagnose(s);
+	assert_int_equal(f->code, FINDING_BLOCKED);
+	assert_non_null(find(&f->notes, "It has 3 threads, and another of them may still do so"));
+	assert_null(advice_for(f, "kill 20911"));
+	assert_advice(f, "kill -INT 20911", "advice-vmsplice");
+}
+
+static void an_unknown_number_of_threads_proves_nothing(void **state)
+{
+	struct scene *s = *state;
+
+	s->waiter.threads = 0;
+	scene_pipe(s, "pipe:[7]", 20911, 4);
+	assert_int_equal(scene_diagnose(s)->code, FINDING_BLOCKED);
+}
+
+static void another_process_could_release(void **state)
+{
+	struct scene *s = *state;
+	struct fact_releaser rel[] = { { .task = task_id(20911), .fd = 4, .reads = true },
+				       { .task = task_id(99), .fd = 4, .reads = true } };
+
+	scene_task(s, make_task(99, "child"));
+	scene_hold(s, make_pipe("pipe:[7]"), rel, 2);
+	assert_int_equal(scene_diagnose(s)->code, FINDING_BLOCKED);
+}
+
+static void a_lost_releaser_could_release(void **state)
+{
+	struct scene *s = *state;
+	struct fact_releaser rel[] = { { .task = task_id(20911), .fd = 4, .reads = true },
+				       { .task = task_id(404), .fd = 4, .reads = true } };
+
+	scene_hold(s, make_pipe("pipe:[7]"), rel, 2);
+	assert_int_equal(scene_diagnose(s)->code, FINDING_BLOCKED);
+}
+
+static void an_unexplained_reference_proves_nothing(void **state)
+{
+	struct scene *s = *state;
+
+	s->page.refs = 3;
+	scene_pipe(s, "pipe:[7]", 20911, 4);
+	assert_int_equal(scene_diagnose(s)->code, FINDING_BLOCKED);
+}
+
+static void a_foreign_hold_beside_its_own(void **state)
+{
+	struct scene *s = *state;
+
+	s->page.refs = 3;
+	scene_pipe(s, "pipe:[7]", 20911, 4);
+	assert_int_equal(foreign_pipe(s)->code, FINDING_BLOCKED);
+}
+
+static void candidates_make_no_deadlock(void **state)
+{
+	struct scene *s = *state;
+	struct fact_releaser rel = { .task = task_id(20911), .fd = -1 };
+
+	scene_hold(s, make_hold(HOW_MAPPING, CONF_CANDIDATE), &rel, 1);
+	assert_int_equal(scene_diagnose(s)->code, FINDING_BLOCKED);
+}
+
+/* Interrupting the waiter, by what it does with signals */
+
+struct disposition_case {
+	struct fact_signals signals;
+	const char *command; /* NULL: no signal is advised */
+	const char *why;     /* in the effect or in the note */
+};
+
+static const struct disposition_case dispositions[] = {
+	{ { .known = true }, "kill -INT 20911", "the file keeps its size" },
+	{ { .known = true, .blocked = SIGBIT(SIGINT) }, "kill -TERM 20911", "SIGINT is blocked" },
+	{ { .known = true, .ignored = SIGBIT(SIGINT) }, "kill -TERM 20911", "SIGINT is ignored" },
+	{ { .known = true, .caught = SIGBIT(SIGINT) },
+	  "kill -TERM 20911",
+	  "SIGINT runs a handler of the program" },
+	{ { .known = true, .caught = SIGBIT(SIGINT), .restarts = SIGBIT(SIGINT) },
+	  "kill -TERM 20911",
+	  "SA_RESTART, after which it would wait again" },
+	{ { .known = true, .caught = SIGBIT(SIGINT) | SIGBIT(SIGTERM), .restarts = ~0ULL },
+	  NULL,
+	  "SIGTERM runs a handler with SA_RESTART" },
+	{ { .known = true, .blocked = ~0ULL }, NULL, "SIGINT is blocked, SIGTERM is blocked" },
+	{ { .known = true, .ignored = SIGBIT(SIGTERM), .blocked = SIGBIT(SIGINT) },
+	  NULL,
+	  "SIGTERM is ignored" },
+	{ { .known = false }, NULL, "could not be read" },
+};
+
+static void assert_disposition(const struct finding *f, const struct disposition_case *c)
+{
+	if (c->command) {
+		assert_advice(f, c->command, "advice-vmsplice");
+		assert_has(advice_for(f, c->command)->effect, c->why);
+		return;
+	}
+	for (u32 i = 0; i < f->nr_advice; i++)
+		assert_hasnt(f->advice[i].action, "20911");
+	assert_non_null(find(&f->notes, c->why));
+}
+
+static void every_disposition(void **state)
+{
+	teardown(state);
+	for (size_t i = 0; i < sizeof(dispositions) / sizeof(dispositions[0]); i++) {
+		scene_init(*state);
+		((struct scene *)*state)->waiter.signals = dispositions[i].signals;
+		assert_disposition(foreign_pipe(*state), &dispositions[i]);
+		teardown(state);
+	}
+	scene_init(*state);
+}
+
+static void no_signal_for(struct scene *s, const char *why)
+{
+	const struct finding *f = foreign_pipe(s);
+
+	for (u32 i = 0; i < f->nr_advice; i++)
+		assert_hasnt(f->advice[i].action, "-INT");
+	assert_non_null(find(&f->notes, why));
+}
+
+static void an_io_worker_takes_no_signal(void **state)
+{
+	((struct scene *)*state)->waiter.io_worker = true;
+	no_signal_for(*state, "is an io_uring worker");
+}
+
+static void an_exiting_waiter_takes_no_signal(void **state)
+{
+	((struct scene *)*state)->waiter.exiting = true;
+	no_signal_for(*state, "is exiting already");
+}
+
+static void init_is_never_killed(void **state)
+{
+	struct scene *s = *state;
+
+	s->waiter.pid = s->waiter.tid = 1;
+	no_signal_for(s, "is the init process");
+}
+
+static void no_signal_ends_an_eviction(void **state)
+{
+	struct scene *s = *state;
+
+	scene_evict(s, TRIGGER_UNLINK);
+	no_signal_for(s, "not even SIGKILL");
+	assert_advice(&s->f.f[0], "kill 31802", "advice-vmsplice");
+}
+
+/* Ending the holder */
+
+struct holder_case {
+	const char *why;
+	void (*change)(struct fact_task *t);
+};
+
+static void in_state_d(struct fact_task *t)
+{
+	t->state = 'D';
+}
+
+static void kernel_thread(struct fact_task *t)
+{
+	t->kthread = true;
+}
+
+static void unknown_signals(struct fact_task *t)
+{
+	t->signals.known = false;
+}
+
+static void handles_sigterm(struct fact_task *t)
+{
+	t->signals.caught = SIGBIT(SIGTERM);
+}
+
+static void already_exiting(struct fact_task *t)
+{
+	t->exiting = true;
+}
+
+static void holders_that_do_not_end(void **state)
+{
+	static const struct holder_case cases[] = {
+		{ "sleeps in state D", in_state_d },
+		{ "is a kernel thread", kernel_thread },
+		{ "could not be read", unknown_signals },
+		{ "blocks, ignores or handles SIGTERM", handles_sigterm },
+		{ "is exiting already", already_exiting },
+	};
+
+	teardown(state);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct scene *s = *state;
+		struct fact_task t = make_task(31802, "feeder");
+		const struct finding *f;
+
+		scene_init(s);
+		cases[i].change(&t);
+		scene_task(s, t);
+		scene_pipe(s, "pipe:[88123]", 31802, 4);
+		f = scene_diagnose(s);
+		assert_null(advice_for(f, "kill 31802"));
+		assert_non_null(find(&f->notes, cases[i].why));
+		teardown(state);
+	}
+	scene_init(*state);
+}
+
+static void a_likely_holder_is_not_killed(void **state)
+{
+	struct scene *s = *state;
+	struct fact_hold h = make_pipe("pipe:[1]");
+	struct fact_releaser rel = { .task = task_id(31802), .fd = 4 };
+	const struct finding *f;
+
+	h.confidence = CONF_LIKELY;
+	scene_task(s, make_task(31802, "feeder"));
+	scene_hold(s, h, &rel, 1);
+	f = scene_diagnose(s);
+	assert_has(f->text, "probably held in pipe:[1]");
+	assert_null(advice_for(f, "kill 31802"));
+	assert_status(s, 11);
+}
+
+static void a_queued_reader_cannot_read(void **state)
+{
+	struct scene *s = *state;
+	const struct finding *f;
+
+	scene_queued(s, 31802, "logger", SECOND);
+	scene_pipe(s, "pipe:[1]", 31802, 0);
+	f = scene_diagnose(s);
+	assert_non_null(find(&f->notes, "itself queued behind this wait"));
+	for (u32 i = 0; i < f->nr_advice; i++)
+		assert_hasnt(f->advice[i].action, "Let ");
+}
+
+static void impact_counts_the_queue(void **state)
+{
+	struct scene *s = *state;
+	const struct finding *f;
+
+	for (u32 i = 0; i < 16; i++)
+		scene_queued(s, 5000 + i, "postgres", (800 + i) * SECOND);
+	scene_queued(s, 6000, "vacuum", 845 * SECOND);
+	f = foreign_pipe(s);
+	assert_string_equal(f->impact.s[0], "17 tasks queue behind it on i_rwsem, the longest for "
+					    "14m05s: postgres x16, vacuum.");
+	assert_non_null(find(&f->impact, "hung-task watchdog"));
+	assert_has(advice_for(f, "kill -INT 20911")->effect,
+		   "the 17 tasks queued behind it run on");
+}
+
+/* Other waits, order and exit status */
+
+static void a_lock_wait_names_no_holder(void **state)
+{
+	struct scene *s = *state;
+	const struct finding *f;
+
+	s->wait.on = ON_LOCK;
+	f = foreign_pipe(s);
+	assert_has(f->text, "to retake the lock that it dropped while it waited for page 0x1a3");
+	assert_hasnt(f->text, "feeder");
+	assert_int_equal(f->nr_advice, 0);
+	assert_status(s, 11);
+}
+
+static void worst_first_then_oldest(void **state)
+{
+	static const s64 refs[] = { 2, 1, 2, 1 };
+	struct scene *s = *state;
+
+	for (u32 i = 0; i < 4; i++) {
+		struct fact_task t = make_task(i + 1, "w");
+		struct fact_page p = { .id = 64 * (i + 1), .refs = refs[i], .idle_refs = 1 };
+		struct fact_wait w = { .task = t.id, .page = p.id };
+
+		t.asleep_ns = i * SECOND;
+		ADD(s->g, FACT_TASK, task, t);
+		ADD(s->g, FACT_PAGE, page, p);
+		ADD(s->g, FACT_WAIT, wait, w);
+	}
+	s->page.refs = 3;
+	scene_link(s);
+	assert_int_equal(diagnose(s->g, &s->f), 0);
+	assert_int_equal(s->f.n, 5);
+	assert_int_equal(s->f.f[0].wait->task->t.pid, 4);
+	assert_int_equal(s->f.f[1].wait->task->t.pid, 2);
+	assert_int_equal(s->f.f[2].wait->task->t.pid, 20911);
+	assert_int_equal(s->f.f[3].wait->task->t.pid, 3);
+	assert_int_equal(s->f.f[4].wait->task->t.pid, 1);
+}
+
+static void nothing_found(void **state)
+{
+	struct fact_loss torn = { .kind = LOSS_TORN, .count = 1 };
+	struct fact_loss lost = { .kind = LOSS_LOST, .count = 1 };
+	struct wfg *g = wfg_new();
+	struct findings f;
+
+	(void)state;
+	ADD(g, FACT_LOSS, loss, torn);
+	assert_int_equal(diagnose(g, &f), 0);
+	assert_int_equal(f.n, 0);
+	assert_int_equal(findings_exit_status(g, &f), 0);
+	ADD(g, FACT_LOSS, loss, lost);
+	assert_int_equal(findings_exit_status(g, &f), 13);
+	findings_free(&f);
+	wfg_free(g);
+}
+
+static void code_names(void **state)
+{
+	(void)state;
+	assert_string_equal(finding_code_name(FINDING_BLOCKED), "BLOCKED");
+	assert_string_equal(finding_code_name(FINDING_LOST_WAKEUP), "LOST_WAKEUP");
+	assert_string_equal(finding_code_name(FINDING_SELF_DEADLOCK), "SELF_DEADLOCK");
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_foreign_pipe_blocks),
+		TEST(a_received_packet_waits_to_be_read),
+		TEST(a_sent_packet_waits_for_its_peer),
+		TEST(a_pipe_in_flight_is_no_pending_close),
+		TEST(age_decides_the_word),
+		TEST(unknown_is_said),
+		TEST(nothing_known_does_not_crash),
+		TEST(operations_have_words),
+		TEST(a_thread_is_named),
+		TEST(folios_and_shared_pages),
+		TEST(the_strongest_of_several_is_named),
+		TEST(many_tasks_are_counted),
+		TEST(a_pipe_without_tasks),
+		TEST(an_unknown_releaser_is_not_forgotten),
+		TEST(unexplained_references),
+		TEST(candidates_are_grouped),
+		TEST(candidates_are_cleared_by_an_explanation),
+		TEST(direct_io_to_device_mapper),
+		TEST(direct_io_elsewhere),
+		TEST(hostile_device_names_reach_no_shell),
+		TEST(own_direct_io_is_no_deadlock),
+		TEST(mappings_alone),
+		TEST(ending_some_mappers_is_not_advised),
+		TEST(mappers_that_do_not_count_are_left_alone),
+		TEST(lost_wakeup),
+		TEST(an_incoherent_read_proves_no_lost_wakeup),
+		TEST(a_running_waiter_lost_no_wakeup),
+		TEST(a_count_below_idle_is_no_idle_page),
+		TEST(only_mapped_is_no_lost_wakeup),
+		TEST(stop_and_continue_needs_a_restart),
+		TEST(a_restarting_sigcont_is_fine),
+		TEST(an_uninterruptible_lost_wakeup_has_no_cure),
+		TEST(a_kernel_thread_takes_no_signal),
+		TEST(evicting_its_own_pipe),
+		TEST(exit_with_closed_descriptors),
+		TEST(pending_work_of_a_thread),
+		TEST(truncating_its_own_pipe),
+		TEST(another_thread_could_release),
+		TEST(an_unknown_number_of_threads_proves_nothing),
+		TEST(another_process_could_release),
+		TEST(a_lost_releaser_could_release),
+		TEST(an_unexplained_reference_proves_nothing),
+		TEST(a_foreign_hold_beside_its_own),
+		TEST(candidates_make_no_deadlock),
+		TEST(every_disposition),
+		TEST(an_io_worker_takes_no_signal),
+		TEST(an_exiting_waiter_takes_no_signal),
+		TEST(init_is_never_killed),
+		TEST(no_signal_ends_an_eviction),
+		TEST(holders_that_do_not_end),
+		TEST(a_likely_holder_is_not_killed),
+		TEST(a_queued_reader_cannot_read),
+		TEST(impact_counts_the_queue),
+		TEST(a_lock_wait_names_no_holder),
+		TEST(worst_first_then_oldest),
+		cmocka_unit_test(nothing_found),
+		cmocka_unit_test(code_names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
