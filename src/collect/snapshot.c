@@ -121,11 +121,11 @@ static const char *proc_text(struct snap *s, const char *path)
 	return kept;
 }
 
-static void tell_session(struct snap *s, bool coherent)
+/* Reads files by children, so it comes before this process has grown. */
+static void read_session(struct snap *s, struct fact *f)
 {
-	struct fact f = { .type = FACT_SESSION };
-
-	f.session = (struct fact_session){
+	f->type = FACT_SESSION;
+	f->session = (struct fact_session){
 		.host = proc_text(s, "/proc/sys/kernel/hostname"),
 		.kernel = proc_text(s, "/proc/sys/kernel/osrelease"),
 		.boot_id = proc_text(s, "/proc/sys/kernel/random/boot_id"),
@@ -135,18 +135,17 @@ static void tell_session(struct snap *s, bool coherent)
 		.mono_ns = s->k->time.mono_ns,
 		.snapshot = true,
 		.dax_mounts = mounts_count_dax(s),
-		.dax_devices = s->pgmaps.n,
-		.coherent_idle = coherent,
 	};
-	snap_emit(s, &f);
 }
 
 static int look(struct snap *s)
 {
-	bool needed, coherent;
+	struct fact session = { 0 };
+	bool needed;
 	int err;
 
 	arch_init(&s->arch, s->k);
+	read_session(s, &session);
 	err = pgmaps_load(s);
 	/* without a DAX page there is no waiter, and no reason to unwind every task */
 	if (!err && (s->pgmaps.n || s->pages_by_inode || s->opts->walk_all))
@@ -164,8 +163,9 @@ static int look(struct snap *s)
 	if (err)
 		return err;
 	run_walkers(s, needed);
-	coherent = idle_is_coherent(s);
-	tell_session(s, coherent);
+	session.session.dax_devices = s->pgmaps.n;
+	session.session.coherent_idle = idle_is_coherent(s);
+	snap_emit(s, &session);
 	return s->err;
 }
 

@@ -16,7 +16,6 @@
 enum {
 	BATCH = 128,
 	RING_MAX = 1 << 16, /* slots; sysctl fs.pipe-max-size is 1 MiB, 256 slots */
-	PIPE_SPAN_MAX = 512,
 	HITS_MAX = 64,
 };
 
@@ -27,50 +26,46 @@ struct pipe {
 	u64 bufs;
 };
 
-static u32 u32_at(const char *span, s64 off)
+/* The pipes among the inodes from *at on, at most max; *at moves behind the last one looked at. */
+static u32 next_pipes(struct snap *s, u32 *at, struct pipe *p, u32 max)
 {
-	u32 val;
+	u32 n = 0;
 
-	memcpy(&val, span + off, sizeof(val));
-	return val;
+	for (; *at < s->fds.nr_inodes && n < max; ++*at)
+		if (S_ISFIFO(s->fds.modes[*at]))
+			p[n++] = (struct pipe){ .inode = s->fds.inodes[*at] };
+	return n;
 }
 
-/* i_pipe of those inodes that are pipes, 0 for the others. */
-static int read_i_pipe(struct snap *s, u32 from, u32 n, u64 *i_pipe)
+static int read_addrs(struct snap *s, struct pipe *p, u32 n)
 {
 	struct kget g[BATCH];
 	int err;
 
 	for (u32 i = 0; i < n; i++)
-		g[i] = (struct kget){ s->fds.inodes[from + i], KF_INODE_PIPE, 0, 0 };
+		g[i] = (struct kget){ p[i].inode, KF_INODE_PIPE, 0, 0 };
 	err = kmem_getv(s->k, g, n);
 	for (u32 i = 0; i < n; i++)
-		i_pipe[i] = S_ISFIFO(s->fds.modes[from + i]) ? g[i].val : 0;
+		p[i].addr = g[i].val;
 	return err;
 }
 
-/* One read per pipe for all of its fields. */
-static int read_spans(struct snap *s, const u64 *i_pipe, u32 n, char (*span)[PIPE_SPAN_MAX],
-		      struct kread *r)
+/* Most pipes are empty, which head and tail tell. */
+static int read_fill(struct snap *s, struct pipe *p, u32 n)
 {
-	u32 len = s->k->field[KF_PIPE_BUFS].off + 8;
+	struct kget g[2 * BATCH];
+	int err;
 
-	for (u32 i = 0; i < n; i++)
-		r[i] = (struct kread){ .addr = i_pipe[i], .dst = span[i], .len = len };
-	return kmem_readv(s->k, r, n);
-}
-
-static struct pipe parse_pipe(const struct kmem *k, const char *span, u64 addr)
-{
-	struct pipe p = {
-		.addr = addr,
-		.head = u32_at(span, k->field[KF_PIPE_HEAD].off),
-		.tail = u32_at(span, k->field[KF_PIPE_TAIL].off),
-		.ring_size = u32_at(span, k->field[KF_PIPE_RING_SIZE].off),
-	};
-
-	memcpy(&p.bufs, span + k->field[KF_PIPE_BUFS].off, sizeof(p.bufs));
-	return p;
+	for (u32 i = 0; i < n; i++) {
+		g[2 * i] = (struct kget){ p[i].addr, KF_PIPE_HEAD, 0, 0 };
+		g[2 * i + 1] = (struct kget){ p[i].addr, KF_PIPE_TAIL, 0, 0 };
+	}
+	err = kmem_getv(s->k, g, 2 * n);
+	for (u32 i = 0; i < n; i++) {
+		p[i].head = g[2 * i].val;
+		p[i].tail = g[2 * i + 1].val;
+	}
+	return err;
 }
 
 struct hit {
@@ -212,47 +207,46 @@ static bool is_sane(const struct pipe *p)
 	       p->head - p->tail <= p->ring_size && kmem_is_kernel_ptr(p->bufs);
 }
 
-static int walk_batch(struct snap *s, u32 from, u32 n)
+static void look_at(struct snap *s, struct pipe *p)
 {
-	static char span[BATCH][PIPE_SPAN_MAX];
-	static struct kread r[BATCH];
-	u64 i_pipe[BATCH];
-	int err = read_i_pipe(s, from, n, i_pipe);
+	struct kget g[] = {
+		{ p->addr, KF_PIPE_RING_SIZE, 0, 0 },
+		{ p->addr, KF_PIPE_BUFS, 0, 0 },
+	};
 
-	err = err ? err : read_spans(s, i_pipe, n, span, r);
-	for (u32 i = 0; i < n && !err && !s->err; i++) {
-		struct pipe p = parse_pipe(s->k, span[i], i_pipe[i]);
-
-		if (!i_pipe[i] || r[i].err || p.head == p.tail)
-			continue;
-		p.inode = s->fds.inodes[from + i];
-		if (is_sane(&p))
-			look_into(s, &p);
-		else
-			snap_lost(s, LOSS_TORN, "pipe buffers", 1);
-	}
-	return err;
+	kmem_getv(s->k, g, 2);
+	p->ring_size = g[0].val;
+	p->bufs = g[1].val;
+	if (is_sane(p))
+		look_into(s, p);
+	else
+		snap_lost(s, LOSS_TORN, "pipe buffers", 1);
 }
 
 bool walk_pipes_available(const struct snap *s)
 {
-	const struct kmem *k = s->k;
+	static const enum kf needed[] = { KF_INODE_PIPE,     KF_PIPE_HEAD,   KF_PIPE_TAIL,
+					  KF_PIPE_RING_SIZE, KF_PIPE_BUFS,   KF_PIPE_BUF,
+					  KF_PIPE_BUF_PAGE,  KF_PIPE_BUF_LEN };
 
-	return kmem_has(k, KF_INODE_PIPE) && kmem_has(k, KF_PIPE_HEAD) &&
-	       kmem_has(k, KF_PIPE_TAIL) && kmem_has(k, KF_PIPE_RING_SIZE) &&
-	       kmem_has(k, KF_PIPE_BUFS) && kmem_has(k, KF_PIPE_BUF) &&
-	       kmem_has(k, KF_PIPE_BUF_PAGE) && kmem_has(k, KF_PIPE_BUF_LEN) &&
-	       k->field[KF_PIPE_BUFS].off + 8 <= PIPE_SPAN_MAX &&
-	       k->field[KF_PIPE_HEAD].off < k->field[KF_PIPE_BUFS].off &&
-	       k->field[KF_PIPE_RING_SIZE].off < k->field[KF_PIPE_BUFS].off;
+	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
+		if (!kmem_has(s->k, needed[i]))
+			return false;
+	return true;
 }
 
 int walk_pipes(struct snap *s)
 {
+	struct pipe p[BATCH];
+	u32 at = 0, n;
 	int err = 0;
 
-	for (u32 at = 0; at < s->fds.nr_inodes && !err; at += BATCH)
-		err = walk_batch(s, at,
-				 s->fds.nr_inodes - at < BATCH ? s->fds.nr_inodes - at : BATCH);
+	while (!err && !s->err && (n = next_pipes(s, &at, p, BATCH))) {
+		err = read_addrs(s, p, n);
+		err = err ? err : read_fill(s, p, n);
+		for (u32 i = 0; i < n && !err && !s->err; i++)
+			if (p[i].head != p[i].tail)
+				look_at(s, &p[i]);
+	}
 	return err;
 }
