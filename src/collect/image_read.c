@@ -13,6 +13,7 @@
 #include "util/array.h"
 
 #define FIELD_MAX (1 << 20) /* no kernel's struct is as large */
+#define ENUM_MAX  63        /* those in the table are bit numbers or small */
 
 struct name {
 	u64 addr;
@@ -85,13 +86,20 @@ static bool names_member(const char *field)
 	return strchr(field, '.');
 }
 
+static bool field_is_sane(const char *name, u64 off, u64 size)
+{
+	if (strchr(name, ':'))
+		return off <= ENUM_MAX && !size;
+	return off <= FIELD_MAX && size <= FIELD_MAX && (names_member(name) ? size : off);
+}
+
 static int take_field(struct image *im, char *rest)
 {
 	char *name = next_word(&rest);
 	u64 off, size;
 
 	if (!name || next_number(&rest, &off) || next_number(&rest, &size) || rest ||
-	    off > FIELD_MAX || size > FIELD_MAX || (!off && !size && !strpbrk(name, ".:")))
+	    !field_is_sane(name, off, size))
 		return -EINVAL;
 	for (int f = 0; f < KF_MAX; f++)
 		if (!strcmp(name, kfield_name(f)))
@@ -387,6 +395,7 @@ struct kmem *kmem_image(const char *path, struct refusal *why)
 		for (int f = 0; f < KF_MAX; f++)
 			im->k.field[f].off = KFIELD_MISSING;
 		err = load(im, gz, path, why);
+		kfields_check(im->k.field);
 		if (im->nr_names)
 			qsort(im->names, im->nr_names, sizeof(*im->names), compare_names);
 	}

@@ -240,3 +240,31 @@ int kfields_resolve(struct kfield *all, const struct btf *btf)
 	free(roots);
 	return 0;
 }
+
+/* Members that are read, as 8 bytes, out of a copy of their whole struct; the size comes first. */
+static const struct {
+	enum kf whole, member;
+} inside[] = {
+	{ KF_PAGE, KF_PAGE_REFCOUNT },
+	{ KF_PIPE_BUF, KF_PIPE_BUF_PAGE },
+	{ KF_PIPE_BUF, KF_PIPE_BUF_LEN },
+	{ KF_K_SIGACTION, KF_SA_HANDLER },
+	{ KF_K_SIGACTION, KF_SA_FLAGS },
+	{ KF_PT_REGS, KF_PT_ORIG_AX },
+	{ KF_PT_REGS, KF_PT_DI },
+};
+
+static bool fits(const struct kfield *member, const struct kfield *whole)
+{
+	return member->off >= 0 && member->off + (s64)sizeof(u64) <= whole->off;
+}
+
+void kfields_check(struct kfield *all)
+{
+	for (int f = 0; f < KF_MAX; f++)
+		if (all[f].off < 0 || all[f].off > KFIELD_OFF_MAX)
+			all[f].off = KFIELD_MISSING;
+	for (size_t i = 0; i < sizeof(inside) / sizeof(*inside); i++)
+		if (!fits(&all[inside[i].member], &all[inside[i].whole]))
+			all[inside[i].whole].off = all[inside[i].member].off = KFIELD_MISSING;
+}

@@ -15,6 +15,7 @@ enum kf {
 /* clang-format on */
 
 #define KFIELD_MISSING (-1)
+#define KFIELD_OFF_MAX 65536 /* no struct of the table is that large */
 
 struct kfield {
 	s64 off;  /* bytes from the start of the outer struct; size of a struct; enum value */
@@ -25,6 +26,12 @@ struct btf;
 
 /* Fills all[KF_MAX]; what the kernel lacks gets off KFIELD_MISSING. 0 or -ENOMEM. */
 int kfields_resolve(struct kfield *all, const struct btf *btf);
+
+/*
+ * Turns into missing what cannot be: offsets beyond any struct, members that reach out of theirs.
+ * For fields that come from a file.
+ */
+void kfields_check(struct kfield *all);
 
 /* The name in the table, for messages and images: "page._refcount". */
 const char *kfield_name(enum kf f);

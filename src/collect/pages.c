@@ -33,8 +33,9 @@ static u64 head_of(struct kmem *k, u64 page)
 
 static bool is_large(struct kmem *k, u64 flags)
 {
-	return kmem_has(k, KF_PG_HEAD) && kmem_has(k, KF_FOLIO_FLAGS_1) &&
-	       flags >> k->field[KF_PG_HEAD].off & 1;
+	s64 bit = k->field[KF_PG_HEAD].off;
+
+	return bit >= 0 && bit < 64 && kmem_has(k, KF_FOLIO_FLAGS_1) && flags >> bit & 1;
 }
 
 static void read_counts(struct snap *s, struct kpage *p, bool large)

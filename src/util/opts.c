@@ -65,7 +65,7 @@ const struct opt_def opt_table[] = {
 	{ KEY_IMAGE_READ, "image-read", ARG_REQUIRED, "FILE", DEBUGGING,
 	  "explain saved kernel memory, not this machine", NULL },
 	{ KEY_WITHOUT, "without", ARG_REQUIRED, "SYMBOL", DEBUGGING,
-	  "pretend that the kernel hides this symbol, see --check", NULL },
+	  "pretend that the kernel hides this symbol", NULL },
 	{ 'h', "help", ARG_NO, NULL, GENERAL, "print this and exit", NULL },
 	{ 'V', "version", ARG_NO, NULL, GENERAL, "print the version and exit", NULL },
 	{ 0, NULL, ARG_NO, NULL, NULL, NULL, NULL },
