@@ -107,31 +107,6 @@ static int take_field(struct image *im, char *rest)
 	return 0; /* a field of another version is of no use, and no error */
 }
 
-/* Index of the size of the struct that a field is in; -1 when it is not in the table. */
-static int struct_of(const char *field)
-{
-	size_t len = strcspn(field, ".");
-
-	for (int f = 0; f < KF_MAX; f++)
-		if (!strncmp(kfield_name(f), field, len) && !kfield_name(f)[len])
-			return f;
-	return -1;
-}
-
-/* Walkers copy structs whole and take words out of the copies. */
-static bool fields_fit(const struct kfield *all)
-{
-	for (int f = 0; f < KF_MAX; f++) {
-		int outer = names_member(kfield_name(f)) ? struct_of(kfield_name(f)) : -1;
-		u64 len = all[f].size > sizeof(u64) ? all[f].size : sizeof(u64);
-
-		if (outer >= 0 && all[f].off != KFIELD_MISSING &&
-		    all[outer].off != KFIELD_MISSING && all[f].off + len > (u64)all[outer].off)
-			return false;
-	}
-	return true;
-}
-
 static int take_symbol(struct image *im, char *rest)
 {
 	char *name = next_word(&rest);
@@ -234,7 +209,7 @@ static int take_mem(struct image *im, char *rest)
 static int take_end(struct image *im, char *rest)
 {
 	im->ended = true;
-	return rest || !fields_fit(im->k.field) ? -EINVAL : 0;
+	return rest ? -EINVAL : 0;
 }
 
 static const struct {

@@ -21,7 +21,8 @@
 	X(PGMAP_ARRAY, "pgmap_array")           \
 	X(VMEMMAP_BASE, "vmemmap_base")         \
 	X(PAGE_OFFSET_BASE, "page_offset_base") \
-	X(FPUT, "____fput")
+	X(FPUT, "____fput")                     \
+	X(BLOCKDEV_SB, "blockdev_superblock")
 
 enum ksym {
 #define KSYM_ENUM(id, name) KSYM_##id,

@@ -54,7 +54,7 @@ static void read_counts(struct snap *s, struct kpage *p, bool large)
 		p->pincount = g[3].err ? -1 : (s32)g[3].val;
 	}
 	if (p->idle_refs == 0)
-		p->mapcount = (s32)(large && !g[2].err ? g[2].val : g[1].val) + 1;
+		p->mapcount = 1LL + (s32)(large && !g[2].err ? g[2].val : g[1].val);
 	if (!p->mapping)
 		p->shared = g[5].val < 65536 ? g[5].val : 0;
 }

@@ -230,6 +230,52 @@ int scm_add(struct snap *s);
 int fds_add(struct snap *s, struct kfd fd); /* 0, -E2BIG, -ENOMEM */
 int fds_resolve(struct snap *s);            /* after fds_add(): fills inodes. 0 or -errno */
 
+/* --- bios.c */
+struct kbio {
+	u64 addr;
+	u64 vecs, end_io, private;
+	u32 flags, vcnt;
+	u32 idx, size, done; /* of its bi_iter */
+	u64 from, first;     /* the pointer that leads to its list, and what it was */
+	u64 rq;              /* request that it is in; 0 none */
+};
+int bio_read(struct snap *s, u64 addr, struct kbio *ret); /* 0, -EFAULT, -ESTALE no bio */
+bool bio_still_there(struct snap *s, const struct kbio *bio);
+/* Its table of bio_vecs from the first one that counts; their number, at most max. */
+struct kbio_vec {
+	u64 page;
+	u32 len, off;
+};
+u32 bio_vecs(struct snap *s, const struct kbio *bio, struct kbio_vec *vecs, u32 max);
+const char *bio_disk_name(struct snap *s, const struct kbio *bio); /* NULL unknown */
+/*
+ * Calls fn for every bio in a request of a block device, and for those that wait for a suspended
+ * device-mapper device; stops at its first error.
+ */
+typedef int (*bio_fn)(void *arg, const struct kbio *bio);
+int bios_walk(struct snap *s, bio_fn fn, void *arg);
+bool bios_available(const struct snap *s);
+
+/* --- bio_owner.c */
+struct io_owner {
+	enum fact_how how;
+	u64 file;  /* what the I/O goes to; 0 unknown */
+	u64 task;  /* its submitter; 0 unknown */
+	u64 ioctx; /* struct kioctx of HOW_AIO */
+};
+struct symbol_cache {
+	struct {
+		u64 addr;
+		const char *name;
+	} v[16];
+	u32 next;
+};
+struct io_owner bio_owner(struct snap *s, struct symbol_cache *c, const struct kbio *bio);
+/* The bio that a split or clone was made of, as far up as can be seen; else the bio itself. */
+struct kbio bio_original(struct snap *s, struct symbol_cache *c, const struct kbio *bio);
+/* The tasks of an owner, malloc'ed and told; NULL when none is left. */
+struct fact_releaser *io_releasers(struct snap *s, const struct io_owner *o, u32 *n);
+
 /* --- vmas.c */
 int vmas_load(struct snap *s); /* of the inodes that are waited for */
 /* The mappings of one mm_struct: *n of them in a row; NULL none. */
@@ -261,6 +307,8 @@ int walk_sockets(struct snap *s);
 bool walk_sockets_available(const struct snap *s);
 int walk_direct_io(struct snap *s);
 bool walk_direct_io_available(const struct snap *s);
+int walk_bios(struct snap *s);
+bool walk_bios_available(const struct snap *s);
 int walk_mappings(struct snap *s);
 bool walk_mappings_available(const struct snap *s);
 int walk_queued(struct snap *s);

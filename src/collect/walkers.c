@@ -9,6 +9,8 @@ const struct walker walkers[] = {
 	  walk_sockets_available, walk_sockets },
 	{ "direct I/O", "synchronous O_DIRECT holders are not found", walk_direct_io_available,
 	  walk_direct_io },
+	{ "bios in flight", "asynchronous O_DIRECT (libaio, io_uring) is not found",
+	  walk_bios_available, walk_bios },
 	{ "page tables", "who maps a page is only a candidate", walk_mappings_available,
 	  walk_mappings },
 	{ "inode lock queue", "tasks that queue behind a waiter are not counted",

@@ -171,23 +171,21 @@ static void advise_dm(struct verdict *v, const char *name, int len, s64 refs)
 	verdict_advice(v, ADVICE_COMMAND, "advice-dio", &action, &effect);
 }
 
-static bool same_target(const struct fact_hold *a, const struct fact_hold *b)
+static bool same_target(const struct wfg_hold *a, const struct wfg_hold *b)
 {
-	if (a->how != HOW_DIRECT_IO || b->how != HOW_DIRECT_IO)
-		return false;
-	if (!a->target || !b->target)
-		return a->target == b->target;
-	return !strcmp(a->target, b->target);
+	const char *x = a->h.target, *y = b->h.target;
+
+	return hold_is_io(a) && hold_is_io(b) && (x && y ? !strcmp(x, y) : x == y);
 }
 
 /* References of all I/O to the target of hold i; 0 when an earlier hold has the same target. */
 static s64 target_refs(const struct wfg_page *page, u32 i)
 {
-	const struct fact_hold *h = &page->holds[i]->h;
+	const struct wfg_hold *h = page->holds[i];
 	s64 refs = 0;
 
 	for (u32 j = 0; j < wfg_page_holders(page); j++) {
-		if (!same_target(&page->holds[j]->h, h))
+		if (!same_target(page->holds[j], h))
 			continue;
 		if (j < i)
 			return 0;
@@ -399,7 +397,7 @@ void advise_end(struct verdict *v)
 			advise_end_holder(v, h);
 		else if (h->h.outbound)
 			note_sent(v, h);
-		else if (h->h.how == HOW_DIRECT_IO)
+		else if (hold_is_io(h))
 			note_io(v, h);
 	}
 	advise_end_mappers(v);

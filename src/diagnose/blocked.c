@@ -36,6 +36,8 @@ static void phrase_strongest(struct strbuf *sb, const struct wfg_hold *h)
 		phrase_object(sb, h);
 		break;
 	case HOW_DIRECT_IO:
+	case HOW_AIO:
+	case HOW_IO_URING:
 		sb_puts(sb, "held by ");
 		phrase_releasers(sb, h, NAMED);
 		sb_printf(sb, " for O_DIRECT I/O to %s",

@@ -84,13 +84,24 @@ static void explain_socket(struct strbuf *sb, const struct wfg_hold *h)
 				    " The page goes when the data is read, or the socket closed.");
 }
 
-static void explain_direct_io(struct strbuf *sb, const struct wfg_hold *h)
+/* A task that submitted I/O and goes on may be in any call by now. */
+static const char *submitting_call(const struct wfg_hold *h)
 {
-	const char *call = h->nr_releasers == 1 ? h->releasers[0].task->t.call : NULL;
+	if (h->h.how != HOW_DIRECT_IO || h->nr_releasers != 1)
+		return NULL;
+	return h->releasers[0].task->t.call;
+}
+
+static void explain_io(struct strbuf *sb, const struct wfg_hold *h)
+{
+	const char *call = submitting_call(h);
 
 	phrase_releasers(sb, h, NAMED);
-	sb_puts(sb, " uses the page as buffer of O_DIRECT I/O to ");
+	sb_puts(sb, h->nr_releasers > 1 ? " use" : " uses");
+	sb_puts(sb, " the page as buffer of O_DIRECT I/O to ");
 	sb_puts(sb, h->h.target ? h->h.target : "an unknown target");
+	if (h->h.how != HOW_DIRECT_IO)
+		sb_printf(sb, " by %s", h->h.how == HOW_AIO ? "libaio" : "io_uring");
 	sb_puts(sb, " that has not completed, ");
 	phrase_count(sb, h->h.refs, "reference");
 	add_common(sb, h);
@@ -129,8 +140,8 @@ static void explain_hold(struct verdict *v, const struct wfg_hold *h)
 		explain_pipe(&sb, h);
 	else if (h->h.how == HOW_SOCKET || h->h.how == HOW_ZEROCOPY)
 		explain_socket(&sb, h);
-	else if (h->h.how == HOW_DIRECT_IO)
-		explain_direct_io(&sb, h);
+	else if (hold_is_io(h))
+		explain_io(&sb, h);
 	else if (h->h.how == HOW_MAPPING)
 		explain_mapping(&sb, h);
 	else
@@ -196,7 +207,11 @@ bool hold_is_unread(const struct wfg_hold *h)
 	return h->h.how == HOW_VMSPLICE;
 }
 
-/* In-flight I/O releases its pages by itself, whatever its task does. */
+bool hold_is_io(const struct wfg_hold *h)
+{
+	return h->h.how == HOW_DIRECT_IO || h->h.how == HOW_AIO || h->h.how == HOW_IO_URING;
+}
+
 static bool needs_a_task(const struct wfg_hold *h)
 {
 	return hold_is_unread(h) || h->h.how == HOW_MAPPING;
