@@ -2,6 +2,7 @@
 # make [all|check|check-unit|check-vm|demo|bench|lint|fmt|install|uninstall|clean|deps]
 #   V=1 shows commands   O=DIR builds there   SAN=1 with ASan and UBSan   STATIC=1 one static file
 #   check-unit: T="test_opts test_scope" selects
+#   fuzz: FUZZ_SECONDS=60   images: KERNELS="5.10 6.1", recaptures tests/unit/images
 #   check-vm:   KERNELS="5.10 6.1" SCENARIOS="vmsplice*" selects
 
 VERSION := 0.1.0
@@ -17,7 +18,7 @@ PKG_CONFIG   ?= pkg-config
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all check check-unit check-vm demo bench lint fmt install uninstall clean deps unit-programs
+.PHONY: fuzz images all check check-unit check-vm demo bench lint fmt install uninstall clean deps unit-programs
 
 ifneq ($(V),1)
 Q   = @
@@ -147,6 +148,28 @@ demo:
 
 bench: $(PROG) $(BENCH)
 	$(Q)tests/bench/run $(PROG) $(O)/bench
+
+# Slow to build and unbounded by nature: not part of check.
+FUZZ_SECONDS ?= 60
+FUZZ_FLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer$(comma)address$(comma)undefined \
+	-fno-sanitize-recover=undefined
+
+$(O)/fuzz/image: tests/fuzz/image.c $(SRCS) $(wildcard include/*/*.h src/*/*.h src/*/*.def) | $(SKELS)
+	$(call msg,FUZZ,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(ALL_CPPFLAGS) -std=gnu11 -Wall -Wextra $(WERROR) $(FUZZ_FLAGS) $(filter %.c,$^) \
+		$(LDLIBS) -o $@
+
+fuzz:
+	$(Q)packaging/need --install build unit
+	$(Q)$(MAKE) $(O)/fuzz/image
+	$(Q)tests/fuzz/run $(O)/fuzz/image $(O)/fuzz $(FUZZ_SECONDS)
+
+# Memory images of hangs on every kernel, for tests/unit.
+images:
+	$(Q)packaging/need --install build vm
+	$(Q)$(MAKE) all
+	$(Q)O='$(abspath $(O))' tests/vm/capture $(KERNELS)
 
 lint:
 	$(Q)packaging/need --install lint

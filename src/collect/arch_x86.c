@@ -146,6 +146,8 @@ static void walk_table(struct walk *w, u64 table_phys, u64 base, u32 level)
 	u64 from = w->start > base ? (w->start - base) / span : 0;
 	u64 to = (w->end - 1 - base) / span;
 
+	if (from >= PTRS_PER_TABLE)
+		return; /* an address beyond what so many levels reach */
 	if (to >= PTRS_PER_TABLE)
 		to = PTRS_PER_TABLE - 1;
 	if (kmem_read(w->k, w->a->direct_map + table_phys + from * 8, entries + from,

@@ -107,29 +107,40 @@ static int read_tables(struct snap *s)
  * waits in one of them, the files behind it are in no descriptor table any more, and only this
  * task can release them. The next work is in a register that task_work_run() saved on the stack.
  */
+static int add_works(struct snap *s, const struct ktask *t, u64 work, u32 *budget)
+{
+	u64 func;
+
+	while (kmem_is_kernel_ptr(work) && !(work & 7) &&
+	       !kmem_get(s->k, work, KF_WORK_FUNC, &func) && func == s->k->sym[KSYM_FPUT]) {
+		struct kfd fd = { .task = t->r.task,
+				  .fd = -1,
+				  .file = kmem_container(s->k, work, KF_FILE_TASK_WORK) };
+		int err = *budget ? fds_add(s, fd) : -E2BIG;
+
+		if (err)
+			return err;
+		--*budget;
+		if (kmem_get(s->k, work, KF_WORK_NEXT, &work))
+			break;
+	}
+	return 0;
+}
+
 static int add_pending_fputs(struct snap *s, const struct ktask *t)
 {
 	static u64 words[STACK_WORDS_MAX];
-	u64 start, fput = s->k->sym[KSYM_FPUT];
+	u64 start;
 	u32 n = task_stack_words(s, t, words, STACK_WORDS_MAX, &start);
 	u32 budget = FPUT_WORKS_MAX;
 	int err = 0;
 
-	for (u32 i = 0; i < n && !err; i++) {
-		u64 work = words[i], func;
-
-		while (kmem_is_kernel_ptr(work) && !(work & 7) && budget-- &&
-		       !kmem_get(s->k, work, KF_WORK_FUNC, &func) && func == fput && !err) {
-			struct kfd fd = { .task = t->r.task,
-					  .fd = -1,
-					  .file = kmem_container(s->k, work, KF_FILE_TASK_WORK) };
-
-			err = fds_add(s, fd);
-			if (kmem_get(s->k, work, KF_WORK_NEXT, &work))
-				break;
-		}
-	}
-	return err == -E2BIG ? 0 : err;
+	for (u32 i = 0; i < n && !err; i++)
+		err = add_works(s, t, words[i], &budget);
+	if (err != -E2BIG)
+		return err;
+	snap_lost(s, LOSS_LOST, "pending fputs", 1);
+	return 0;
 }
 
 static int read_pending(struct snap *s)

@@ -245,12 +245,9 @@ int kfields_resolve(struct kfield *all, const struct btf *btf)
 static const struct {
 	enum kf whole, member;
 } inside[] = {
-	{ KF_PAGE, KF_PAGE_REFCOUNT },
-	{ KF_PIPE_BUF, KF_PIPE_BUF_PAGE },
-	{ KF_PIPE_BUF, KF_PIPE_BUF_LEN },
-	{ KF_K_SIGACTION, KF_SA_HANDLER },
-	{ KF_K_SIGACTION, KF_SA_FLAGS },
-	{ KF_PT_REGS, KF_PT_ORIG_AX },
+	{ KF_PAGE, KF_PAGE_REFCOUNT },    { KF_PIPE_BUF, KF_PIPE_BUF_PAGE },
+	{ KF_PIPE_BUF, KF_PIPE_BUF_LEN }, { KF_K_SIGACTION, KF_SA_HANDLER },
+	{ KF_K_SIGACTION, KF_SA_FLAGS },  { KF_PT_REGS, KF_PT_ORIG_AX },
 	{ KF_PT_REGS, KF_PT_DI },
 };
 

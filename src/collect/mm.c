@@ -23,8 +23,8 @@ enum { VMAS_MAX = 65536, MAPLE_DEPTH_MAX = 16 };
 struct mm_walk {
 	struct snap *s;
 	u64 mm;
-	u64 end; /* of the last mapping: they ascend */
-	u32 seen;
+	u64 end;  /* of the last mapping: they ascend */
+	u32 seen; /* mappings and nodes */
 	mm_vma_fn fn;
 	void *arg;
 };
@@ -72,6 +72,8 @@ static int walk_maple_node(struct mm_walk *w, u64 enode, u32 depth)
 	u64 node = enode & ~MAPLE_NODE_MASK, slots[MAPLE_R64_SLOTS];
 	int err;
 
+	if (++w->seen > VMAS_MAX)
+		return -E2BIG;
 	if (depth > MAPLE_DEPTH_MAX || (type != MAPLE_LEAF_64 && type != MAPLE_RANGE_64 && !arange))
 		return -ESTALE;
 	err = kmem_read(w->s->k,

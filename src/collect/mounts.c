@@ -13,8 +13,8 @@ static void unescape(char *text)
 	char *to = text;
 
 	for (; *text; to++) {
-		if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && text[2] && text[3]) {
-			*to = (text[1] - '0') << 6 | (text[2] - '0') << 3 | (text[3] - '0');
+		if (text[0] == '\\' && strspn(text + 1, "01234567") >= 3) {
+			*to = (text[1] & 7) << 6 | (text[2] & 7) << 3 | (text[3] & 7);
 			text += 4;
 		} else {
 			*to = *text++;

@@ -97,10 +97,8 @@ static int walk_node(struct xa_walk *w, u64 node, u32 depth)
 	u64 slots[XA_CHUNK];
 	int err = 0;
 
-	if (depth >= XA_DEPTH_MAX || ++w->nodes > NODES_MAX) {
-		snap_lost(w->s, LOSS_LOST, "pgmap_array", 1);
-		return 0;
-	}
+	if (depth >= XA_DEPTH_MAX || ++w->nodes > NODES_MAX)
+		return -E2BIG;
 	if (kmem_read(w->s->k, kmem_at(w->s->k, node, KF_XA_NODE_SLOTS), slots, sizeof(slots)))
 		return 0;
 	for (u32 i = 0; i < XA_CHUNK && !err; i++)
@@ -144,6 +142,7 @@ int pgmaps_load(struct snap *s)
 {
 	struct xa_walk w = { .s = s };
 	u64 head;
+	int err;
 
 	if (!s->k->sym[KSYM_PGMAP_ARRAY] || !s->arch.vmemmap || !have_fields(s->k)) {
 		load_nothing(s);
@@ -152,5 +151,8 @@ int pgmaps_load(struct snap *s)
 	snap_probe(s, "pgmap_array", PROBE_OK, NULL);
 	if (kmem_get(s->k, s->k->sym[KSYM_PGMAP_ARRAY], KF_XA_HEAD, &head))
 		return 0;
-	return walk_entry(&w, head, 0);
+	err = walk_entry(&w, head, 0);
+	if (err == -E2BIG)
+		snap_lost(s, LOSS_LOST, "pgmap_array", 1);
+	return err == -E2BIG ? 0 : err;
 }

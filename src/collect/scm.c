@@ -17,6 +17,17 @@ struct scm {
 	u32 added;
 };
 
+/* A file may be sent many times; once is enough to know who could receive it. */
+static bool was_added(const struct scm *c, u64 file)
+{
+	const struct kfds *f = &c->s->fds;
+
+	for (u32 i = f->n - c->added; i < f->n; i++)
+		if (f->v[i].file == file && f->v[i].via == c->inode)
+			return true;
+	return false;
+}
+
 static int take_files(void *arg, u64 skb)
 {
 	struct scm *c = arg;
@@ -29,8 +40,11 @@ static int take_files(void *arg, u64 skb)
 		return 0;
 	for (u64 i = 0; i < count; i++) {
 		struct kfd fd = { .via = c->inode, .file = files[i], .fd = -1 };
-		int err = kmem_is_kernel_ptr(files[i]) ? fds_add(c->s, fd) : 0;
+		int err;
 
+		if (!kmem_is_kernel_ptr(files[i]) || was_added(c, files[i]))
+			continue;
+		err = fds_add(c->s, fd);
 		if (err)
 			return err;
 		c->added++;

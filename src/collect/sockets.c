@@ -28,17 +28,25 @@ u64 sock_family(struct snap *s, u64 sk)
 int skb_queue_walk(struct snap *s, u64 queue, skb_fn fn, void *arg)
 {
 	u64 skb;
-	int err = kmem_get(s->k, queue, KF_SKB_NEXT, &skb);
 
-	for (u32 n = 0; !err && skb && skb != queue; n++) {
+	if (kmem_get(s->k, queue, KF_SKB_NEXT, &skb))
+		return 0; /* the socket is gone */
+	for (u32 n = 0; skb && skb != queue; n++) {
+		int err;
+
 		if (n >= SKBS_MAX) {
 			snap_lost(s, LOSS_LOST, "socket queues", 1);
 			return 0;
 		}
-		err = kmem_is_kernel_ptr(skb) ? fn(arg, skb) : -EFAULT;
-		err = err ? err : kmem_get(s->k, skb, KF_SKB_NEXT, &skb);
+		err = kmem_is_kernel_ptr(skb) ? fn(arg, skb) : 0;
+		if (err)
+			return err;
+		if (!kmem_is_kernel_ptr(skb) || kmem_get(s->k, skb, KF_SKB_NEXT, &skb)) {
+			snap_lost(s, LOSS_TORN, "socket queues", 1);
+			return 0;
+		}
 	}
-	return err;
+	return 0;
 }
 
 const char *sock_peer(struct snap *s, u64 sk)

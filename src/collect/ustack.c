@@ -254,6 +254,8 @@ static void split_lines(struct snap *s, const char *text, struct fact_stack *ret
 
 static const char *why_no_stack(struct snap *s, struct ktask *t, u64 *pgd)
 {
+	if (s->opts->image_read)
+		return "an image holds no program files";
 	if (!t->r.mm)
 		return "it has no user memory (any more)";
 	if (!task_regs(s, t) || kmem_get(s->k, t->r.mm, KF_MM_PGD, pgd))

@@ -82,6 +82,19 @@ static int compare_by_mm(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
+/* A tree that changed while it was walked may have shown a mapping twice. */
+static void sort_vmas(struct snap *s)
+{
+	u32 kept = 0;
+
+	if (s->nr_vmas)
+		qsort(s->vmas, s->nr_vmas, sizeof(*s->vmas), compare_by_mm);
+	for (u32 i = 0; i < s->nr_vmas; i++)
+		if (!kept || s->vmas[kept - 1].addr != s->vmas[i].addr)
+			s->vmas[kept++] = s->vmas[i];
+	s->nr_vmas = kept;
+}
+
 int vmas_load(struct snap *s)
 {
 	int err = 0;
@@ -95,8 +108,7 @@ int vmas_load(struct snap *s)
 		if (!done)
 			err = load_inode(s, inode);
 	}
-	if (s->nr_vmas)
-		qsort(s->vmas, s->nr_vmas, sizeof(*s->vmas), compare_by_mm);
+	sort_vmas(s);
 	return err;
 }
 

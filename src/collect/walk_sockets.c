@@ -16,7 +16,12 @@
 
 #define NETMEM_TAG 3ULL /* netmem_ref, include/net/netmem.h: a tagged pointer since v6.9 */
 
-enum { FRAGS_MAX = 45, FRAG_SIZE = 16, CHAIN_MAX = 1024, DEPTH_MAX = 64 }; /* MAX_SKB_FRAGS */
+enum {
+	FRAGS_MAX = 45,
+	FRAG_SIZE = 16,
+	PACKETS_MAX = 200000,
+	RTX_DEPTH_MAX = 64
+}; /* MAX_SKB_FRAGS */
 
 /* skb_frag_t: a bio_vec, or a netmem_ref in its place */
 struct frag {
@@ -28,6 +33,7 @@ struct frag {
 struct hit {
 	struct kpage *page;
 	u64 inode;
+	u64 shinfo; /* skb_shared_info of the first packet */
 	u32 refs;
 	bool zerocopy, received;
 };
@@ -36,13 +42,15 @@ struct walk {
 	struct snap *s;
 	u64 inode, sk;
 	bool received; /* the queue at hand is a receive queue */
+	bool nested;   /* inside a frag_list */
+	u32 budget;    /* packets that may still be looked at */
 	u64 *seen;     /* skb_shared_infos with busy pages: few, unlike packets */
 	u32 nr_seen;
 	struct hit *hits;
 	u32 nr_hits;
 };
 
-static int add_hit(struct walk *w, struct kpage *page, bool zerocopy)
+static int add_hit(struct walk *w, struct kpage *page, u64 shinfo, bool zerocopy)
 {
 	int err;
 
@@ -53,7 +61,8 @@ static int add_hit(struct walk *w, struct kpage *page, bool zerocopy)
 		}
 	err = array_grow(&w->hits, w->nr_hits, sizeof(*w->hits));
 	if (!err)
-		w->hits[w->nr_hits++] = (struct hit){ page, w->inode, 1, zerocopy, w->received };
+		w->hits[w->nr_hits++] = (struct hit){ page, w->inode, shinfo,
+						      1,    zerocopy, w->received };
 	return err;
 }
 
@@ -90,22 +99,27 @@ static int take_frags(struct walk *w, u64 shinfo, u64 nr_frags, bool zerocopy)
 			continue;
 		err = counted ? 0 : count_once(w, shinfo);
 		counted = true;
-		err = err ? err : add_hit(w, page, zerocopy);
+		err = err ? err : add_hit(w, page, shinfo, zerocopy);
 	}
 	return err < 0 ? err : 0;
 }
 
 static int take_skb(void *arg, u64 skb);
 
+/* A packet's list of packets, which have none of their own (skb_shinfo(skb)->frag_list). */
 static int take_frag_list(struct walk *w, u64 skb)
 {
 	int err = 0;
 
-	for (u32 n = 0; kmem_is_kernel_ptr(skb) && n < CHAIN_MAX && !err; n++) {
+	if (w->nested)
+		return 0;
+	w->nested = true;
+	while (kmem_is_kernel_ptr(skb) && !err) {
 		err = take_skb(w, skb);
 		if (kmem_get(w->s->k, skb, KF_SKB_NEXT, &skb))
 			break;
 	}
+	w->nested = false;
 	return err;
 }
 
@@ -118,6 +132,9 @@ static int take_skb(void *arg, u64 skb)
 	u64 shinfo;
 	int err;
 
+	if (!w->budget)
+		return -E2BIG;
+	w->budget--;
 	if (kmem_getv(k, at, 2) || at[0].err || at[1].err)
 		return 0;
 	shinfo = at[0].val + at[1].val;
@@ -133,17 +150,17 @@ static int take_skb(void *arg, u64 skb)
 /* Sent and not acknowledged: a tree by sequence number. */
 static int walk_rtx(struct walk *w, u64 node, u32 depth)
 {
-	while (kmem_is_kernel_ptr(node) && depth < DEPTH_MAX) {
+	while (kmem_is_kernel_ptr(node)) {
 		struct kget g[] = { { node, KF_RB_LEFT, 0, 0 }, { node, KF_RB_RIGHT, 0, 0 } };
-		int err = take_skb(w, kmem_container(w->s->k, node, KF_SKB_RBNODE));
+		int err;
 
+		err = take_skb(w, kmem_container(w->s->k, node, KF_SKB_RBNODE));
 		if (err || kmem_getv(w->s->k, g, 2))
 			return err;
-		err = walk_rtx(w, g[0].val, depth + 1);
+		err = depth < RTX_DEPTH_MAX ? walk_rtx(w, g[0].val, depth + 1) : -E2BIG;
 		if (err)
 			return err;
 		node = g[1].val;
-		depth++;
 	}
 	return 0;
 }
@@ -162,8 +179,8 @@ static int walk_sent(struct walk *w)
 	w->received = false;
 	err = skb_queue_walk(w->s, kmem_at(w->s->k, w->sk, KF_SK_WRITE_QUEUE), take_skb, w);
 	/* elsewhere the field is something else */
-	if (err == -ENOMEM || kmem_get(w->s->k, w->sk, KF_SK_PROTOCOL, &protocol) ||
-	    protocol != IPPROTO_TCP || kmem_get(w->s->k, w->sk, KF_SK_RTX_QUEUE, &root))
+	if (err || kmem_get(w->s->k, w->sk, KF_SK_PROTOCOL, &protocol) || protocol != IPPROTO_TCP ||
+	    kmem_get(w->s->k, w->sk, KF_SK_RTX_QUEUE, &root))
 		return err;
 	return walk_rtx(w, root, 0);
 }
@@ -173,14 +190,14 @@ static int walk_all(struct walk *w, int (*walk)(struct walk *w))
 	const struct kfds *f = &w->s->fds;
 	int err = 0;
 
-	for (u32 i = 0; i < f->nr_inodes && err != -ENOMEM; i++) {
+	for (u32 i = 0; i < f->nr_inodes && !err; i++) {
 		if (!S_ISSOCK(f->modes[i]))
 			continue;
 		w->inode = f->inodes[i];
 		w->sk = sock_of_inode(w->s, w->inode);
 		err = w->sk ? walk(w) : 0;
 	}
-	return err == -ENOMEM ? err : 0;
+	return err;
 }
 
 static void tell_hold(struct snap *s, const struct hit *h)
@@ -214,14 +231,43 @@ bool walk_sockets_available(const struct snap *s)
 	       k->field[KF_SKB_END].size == 4; /* an offset, as on every 64-bit kernel */
 }
 
+/* Queues are not locked: the packet must still be there, with the page, when it was found. */
+static bool is_still_there(struct snap *s, const struct hit *h)
+{
+	struct frag frags[FRAGS_MAX];
+	u64 n;
+
+	if (kmem_get(s->k, h->shinfo, KF_SHINFO_NR_FRAGS, &n) || n > FRAGS_MAX ||
+	    kmem_read(s->k, kmem_at(s->k, h->shinfo, KF_SHINFO_FRAGS), frags, n * FRAG_SIZE))
+		return false;
+	for (u64 i = 0; i < n; i++)
+		if (page_find(s, frags[i].page & ~NETMEM_TAG) == h->page)
+			return true;
+	return false;
+}
+
+static void tell_hits(struct snap *s, const struct walk *w)
+{
+	for (u32 i = 0; i < w->nr_hits; i++) {
+		if (is_still_there(s, &w->hits[i]))
+			tell_hold(s, &w->hits[i]);
+		else
+			snap_lost(s, LOSS_TORN, "socket queues", 1);
+	}
+}
+
 int walk_sockets(struct snap *s)
 {
-	struct walk w = { .s = s };
+	struct walk w = { .s = s, .budget = PACKETS_MAX };
 	int err = walk_all(&w, walk_received);
 
 	err = err ? err : walk_all(&w, walk_sent);
-	for (u32 i = 0; i < w.nr_hits && !err; i++)
-		tell_hold(s, &w.hits[i]);
+	if (err == -E2BIG) {
+		snap_lost(s, LOSS_LOST, "socket queues", 1);
+		err = 0;
+	}
+	if (!err)
+		tell_hits(s, &w);
 	free(w.seen);
 	free(w.hits);
 	return err;
