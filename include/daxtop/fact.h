@@ -86,7 +86,9 @@ enum fact_how {
 	HOW_VMSPLICE,  /* a page in a pipe, also after splice or tee */
 	HOW_SOCKET,    /* a page spliced into a socket */
 	HOW_ZEROCOPY,  /* a page sent with MSG_ZEROCOPY */
-	HOW_DIRECT_IO, /* synchronous O_DIRECT whose buffer is the mapping */
+	HOW_DIRECT_IO, /* O_DIRECT whose buffer is the mapping: synchronous, or nobody knows whose */
+	HOW_AIO,       /* the same by libaio, io_submit(2) */
+	HOW_IO_URING,  /* the same by io_uring */
 	HOW_MAPPING,   /* a page table entry; counts as a reference from 6.15 on */
 	HOW_MAX,
 };
@@ -184,7 +186,7 @@ struct fact_hold {
 	enum fact_how how;
 	enum fact_confidence confidence;
 	u32 refs; /* references of the page that this hold explains; a FOLL_PIN is one */
-	const char *object_kind; /* "pipe", "file", "vma"; NULL unknown */
+	const char *object_kind; /* "pipe", "file", "vma", "bio"; NULL unknown */
 	const char *object_id;   /* "pipe:[4711]"; unique with object_kind */
 	const char *target;      /* where the I/O goes: device, file or peer; NULL none */
 	const char *detail;      /* one clause of evidence for a reader; NULL none */

@@ -220,9 +220,8 @@ bool bio_still_there(struct snap *s, const struct kbio *bio)
 	u64 first, ref = 1;
 
 	return !bio_read(s, bio->addr, &now) && now.vecs == bio->vecs &&
-	       now.end_io == bio->end_io && now.private == bio->private &&
-	       now.vcnt == bio->vcnt && !kmem_read(s->k, bio->from, &first, 8) &&
-	       first == bio->first &&
+	       now.end_io == bio->end_io && now.private == bio->private && now.vcnt == bio->vcnt &&
+	       !kmem_read(s->k, bio->from, &first, 8) && first == bio->first &&
 	       (!bio->rq || (!kmem_get(s->k, bio->rq, KF_RQ_REF, &ref) && ref));
 }
 

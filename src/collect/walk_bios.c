@@ -152,8 +152,8 @@ static struct group *group_of(struct search *w, const struct hit *h)
 	for (; i < w->nr_groups; i++) {
 		const struct io_owner *known = &w->groups[i].owner;
 
-		if (w->groups[i].page == h->page && known->how == o.how &&
-		    known->task == o.task && known->ioctx == o.ioctx && known->file == o.file)
+		if (w->groups[i].page == h->page && known->how == o.how && known->task == o.task &&
+		    known->ioctx == o.ioctx && known->file == o.file)
 			return &w->groups[i];
 	}
 	w->s->err = array_grow(&w->groups, w->nr_groups, sizeof(*w->groups));

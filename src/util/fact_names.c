@@ -62,10 +62,9 @@ const char *fact_on_name(enum fact_on on)
 const char *fact_how_name(enum fact_how how)
 {
 	static const char *const names[HOW_MAX] = {
-		[HOW_UNKNOWN] = "unknown",     [HOW_VMSPLICE] = "vmsplice",
-		[HOW_SOCKET] = "socket",       [HOW_ZEROCOPY] = "zerocopy",
-		[HOW_DIRECT_IO] = "direct_io", [HOW_AIO] = "aio",
-		[HOW_IO_URING] = "io_uring",   [HOW_MAPPING] = "mapping",
+		[HOW_UNKNOWN] = "unknown",   [HOW_VMSPLICE] = "vmsplice",   [HOW_SOCKET] = "socket",
+		[HOW_ZEROCOPY] = "zerocopy", [HOW_DIRECT_IO] = "direct_io", [HOW_AIO] = "aio",
+		[HOW_IO_URING] = "io_uring", [HOW_MAPPING] = "mapping",
 	};
 
 	return NAME(names, how);
