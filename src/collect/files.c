@@ -119,20 +119,31 @@ static const char *device_of(struct snap *s, u64 sb)
 	return snap_text(s, "%s", id);
 }
 
+/* The file as the waiter sees it, who may have a mount namespace of its own. */
+static bool mount_of_viewer(struct snap *s, u32 major, u32 minor, struct mount *m)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%u/mountinfo", s->viewer);
+	return s->viewer && mount_in(s, path, major, minor, m);
+}
+
 static void fill_names(struct snap *s, u64 inode, struct fact_file *f)
 {
 	static char buf[PATH_MAX];
 	static struct mount m;
 	u64 dentry = inode_dentry(s, inode);
 	char *path = dentry ? dentry_path(s, dentry, buf, sizeof(buf)) : NULL;
-	bool mounted = mount_of(s, f->dev_major, f->dev_minor, &m);
+	bool mounted = mount_of(s, f->dev_major, f->dev_minor, &m) ||
+		       mount_of_viewer(s, f->dev_major, f->dev_minor, &m);
 
 	if (dentry && !dentry_is_hashed(s, dentry))
 		f->deleted = true;
 	if (mounted)
 		f->mount = snap_text(s, "%s", m.point);
-	if (path)
-		f->path = mounted ? mount_join(s, &m, path) : snap_text(s, "%s", path);
+	/* below no mount a path would name some other file */
+	if (path && mounted)
+		f->path = mount_join(s, &m, path);
 }
 
 static bool is_told(const struct snap *s, u64 inode)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -267,8 +268,27 @@ static int load_fields(struct live *l, struct refusal *why)
 	return err ? refuse(why, STATUS_ERROR, "nothing was looked at", "", "out of memory") : 0;
 }
 
+/* Up to 5.10 BPF is charged to RLIMIT_MEMLOCK, which libbpf raises if it may. 0: no limit. */
+static u64 locked_memory_limit(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur == RLIM_INFINITY ?
+		       0 :
+		       limit.rlim_cur;
+}
+
 static int refuse_load(struct refusal *why, const char *what, int err)
 {
+	u64 limit = err == -EPERM ? locked_memory_limit() : 0;
+
+	if (limit)
+		return refuse(
+			why, STATUS_NOPERM, "kernel memory cannot be read",
+			"sudo prlimit --memlock=unlimited --pid $$",
+			"the kernel refused the %s program: %s; up to Linux 5.10 the reason may "
+			"be RLIMIT_MEMLOCK, which is %llu KiB here",
+			what, strerror(-err), (unsigned long long)limit / 1024);
 	if (err == -EPERM)
 		return refuse(why, STATUS_NOPERM, "kernel memory cannot be read",
 			      "sudo daxtrace --check", "the kernel refused the %s program: %s",

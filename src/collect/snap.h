@@ -101,6 +101,7 @@ struct kvma {
 	u64 mm;
 	u64 start, end; /* user addresses */
 	u64 pgoff;      /* page index of start in the file */
+	bool clone;     /* of another file that may share pages with one that is waited for */
 };
 
 struct snap {
@@ -121,6 +122,7 @@ struct snap {
 	struct kfds fds;
 	struct kvma *vmas; /* of the files that are waited for, by mm */
 	u32 nr_vmas;
+	u32 viewer;      /* whose mount namespace names a file that is not mounted in ours */
 	u64 *told_files; /* inodes whose fact was emitted */
 	u32 nr_told_files;
 	s32 err; /* first error of the sink, or -ENOMEM; ends the snapshot */

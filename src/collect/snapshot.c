@@ -30,6 +30,7 @@ static void tell_wait(struct snap *s, struct kwait *w)
 		.interruptible = w->on == ON_PAGE && t->r.state & TASK_INTERRUPTIBLE,
 	};
 	task_tell(s, t);
+	s->viewer = t->r.tgid;
 	if (p)
 		page_tell(s, p);
 	if (w->inode)

@@ -9,7 +9,7 @@
 #include "collect/snap.h"
 #include "util/array.h"
 
-enum { VMAS_MAX = 65536, TREE_DEPTH_MAX = 128 };
+enum { VMAS_MAX = 65536, TREE_DEPTH_MAX = 128, INODES_MAX = 65536, FILESYSTEMS_MAX = 16 };
 
 static int read_vma(struct snap *s, u64 node, u64 inode, u64 *left, u64 *right)
 {
@@ -95,6 +95,68 @@ static void sort_vmas(struct snap *s)
 	s->nr_vmas = kept;
 }
 
+static bool is_waited_for(const struct snap *s, u64 inode)
+{
+	for (u32 i = 0; i < s->nr_waits; i++)
+		if (s->waits[i].inode == inode)
+			return true;
+	return false;
+}
+
+/*
+ * A page that files share names none of them, and the waiter takes it out of its own file's page
+ * tables only. So look at all files of the filesystem that are mapped.
+ */
+static int load_clones(struct snap *s, u64 inode)
+{
+	u64 sb, head, at;
+	u32 first = s->nr_vmas;
+	int err = 0;
+
+	if (!kmem_has(s->k, KF_INODE_SB_LIST) || !kmem_has(s->k, KF_SB_INODES) ||
+	    kmem_get(s->k, inode, KF_INODE_SB, &sb))
+		return 0;
+	head = kmem_at(s->k, sb, KF_SB_INODES);
+	if (kmem_get(s->k, head, KF_LIST_NEXT, &at))
+		return 0;
+	for (u32 i = 0; at != head && kmem_is_kernel_ptr(at) && !err; i++) {
+		u64 other = kmem_container(s->k, at, KF_INODE_SB_LIST);
+
+		if (i >= INODES_MAX) {
+			snap_lost(s, LOSS_LOST, "files that may share a page", 1);
+			break;
+		}
+		if (!is_waited_for(s, other) && file_is_dax(s, other))
+			err = load_inode(s, other);
+		if (kmem_get(s->k, at, KF_LIST_NEXT, &at))
+			break;
+	}
+	for (u32 i = first; i < s->nr_vmas; i++)
+		s->vmas[i].clone = true;
+	return err;
+}
+
+/* Once for each filesystem of which a shared page is waited for. */
+static int load_all_clones(struct snap *s)
+{
+	u64 done[FILESYSTEMS_MAX], sb;
+	u32 nr_done = 0;
+	int err = 0;
+
+	for (u32 i = 0; i < s->nr_pages && nr_done < FILESYSTEMS_MAX && !err; i++) {
+		const struct kpage *p = &s->pages[i];
+		bool known = !p->shared || !p->inode || kmem_get(s->k, p->inode, KF_INODE_SB, &sb);
+
+		for (u32 j = 0; j < nr_done && !known; j++)
+			known = done[j] == sb;
+		if (known)
+			continue;
+		done[nr_done++] = sb;
+		err = load_clones(s, p->inode);
+	}
+	return err;
+}
+
 int vmas_load(struct snap *s)
 {
 	int err = 0;
@@ -108,6 +170,7 @@ int vmas_load(struct snap *s)
 		if (!done)
 			err = load_inode(s, inode);
 	}
+	err = err ? err : load_all_clones(s);
 	sort_vmas(s);
 	return err;
 }
@@ -134,7 +197,7 @@ bool vma_covers(const struct kvma *v, const struct kpage *p)
 	u64 pages = (v->end - v->start) >> ARCH_PAGE_SHIFT;
 
 	if (p->inode != v->inode)
-		return false;
+		return v->clone && p->shared;
 	return p->index == FACT_UNKNOWN ||
 	       (p->index < v->pgoff + pages && p->index + (1ULL << p->order) > v->pgoff);
 }

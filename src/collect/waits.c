@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "collect/snap.h"
+#include "collect/task_flags.h"
 #include "util/array.h"
 
 #define WAIT_TABLE_SIZE 256  /* 1 << WAIT_TABLE_BITS, kernel/sched/wait_bit.c */
@@ -230,16 +231,26 @@ static int take_by_entry(struct snap *s, const struct ktask *t)
 	return entry_on_stack(s, t, &e) ? take_entry(s, &e) : 0;
 }
 
+/*
+ * The kernel leaves the functions of the scheduler and of its locks (__sched) out of stacks. But a
+ * lock is waited for uninterruptibly, and a page interruptibly, save in the wait of an eviction.
+ */
+static bool is_in_lock(const struct ktask *t)
+{
+	return task_stack_any(t, lock_waits) ||
+	       (t->r.state & TASK_UNINTERRUPTIBLE && !task_stack_has(t, "dax_break_layout_final"));
+}
+
 static int take_by_stack(struct snap *s, struct ktask *t)
 {
 	struct kwait w = { .task = t->r.task };
 
 	if (!task_stack_any(t, wait_loops))
 		return have_table(s) ? 0 : take_by_entry(s, t);
-	if (task_stack_any(t, lock_waits))
-		w.on = ON_LOCK;
-	else if (task_stack_any(t, entry_lock_waits))
+	if (task_stack_any(t, entry_lock_waits))
 		w.on = ON_ENTRY_LOCK;
+	else if (is_in_lock(t))
+		w.on = ON_LOCK;
 	else /* not in the table: it was woken or falls asleep just now, so look again */
 		return have_table(s) ? -ESTALE : take_by_entry(s, t);
 	w.inode = file_of_waiter(s, t);

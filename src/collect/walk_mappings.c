@@ -55,7 +55,8 @@ static int entries_of_mm(struct snap *s, u64 mm, const struct kpage *p)
 
 		if (found < 0)
 			return found;
-		covered |= vma_covers(&v[i], p);
+		/* a clone's mapping matters only if it leads to the page */
+		covered |= vma_covers(&v[i], p) && (!v[i].clone || found);
 		sum += found;
 	}
 	return covered ? sum : -ENOENT;

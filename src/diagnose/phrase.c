@@ -147,8 +147,11 @@ void phrase_wait(struct strbuf *sb, const struct wfg_wait *wait)
 	phrase_time(sb, wait->task->t.asleep_ns);
 	switch (wait->w.on) {
 	case ON_LOCK:
-		sb_puts(sb, " to retake the lock that it dropped while it waited for ");
-		phrase_page(sb, wait->page);
+		sb_puts(sb, " to retake a lock, after it was woken from its wait for ");
+		if (wait->page)
+			phrase_page(sb, wait->page);
+		else
+			sb_puts(sb, "a DAX page");
 		break;
 	case ON_ENTRY_LOCK:
 		sb_puts(sb, " for a DAX entry lock");

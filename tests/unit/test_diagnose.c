@@ -873,7 +873,7 @@ static void a_lock_wait_names_no_holder(void **state)
 
 	s->wait.on = ON_LOCK;
 	f = foreign_pipe(s);
-	assert_has(f->text, "to retake the lock that it dropped while it waited for page 0x1a3");
+	assert_has(f->text, "to retake a lock, after it was woken from its wait for page 0x1a3");
 	assert_hasnt(f->text, "feeder");
 	assert_int_equal(f->nr_advice, 0);
 	assert_status(s, 11);
