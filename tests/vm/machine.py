@@ -19,9 +19,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 KERNELS = ("5.10", "6.1", "6.12", "6.18", "7.2")
 
-# One persistent memory device for each filesystem: regions that touch would become one device.
-PMEM = ("512M!1G", "512M!1792M")
-MEMORY = "2560M"
+# One persistent memory device for each filesystem and a spare one, as small as mkfs.xfs allows:
+# regions that touch would become one device.
+PMEM = ("512M!1G", "512M!1792M", "320M!2432M")
+MEMORY = "2880M"
 COMMAND_LINE = ("console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off audit=0 nowatchdog "
                 "no_timer_check random.trust_cpu=on rcupdate.rcu_expedited=1")
 

@@ -15,14 +15,14 @@ BIN = os.path.join(BUILD, "vm", "bin")
 PAGE = 4096
 PATIENCE = 15  # seconds for what takes milliseconds on hardware: emulation is slow
 
+FILESYSTEMS = {"ext4": "/dev/pmem0", "xfs": "/dev/pmem1"}
+SPARE_DEVICE = "/dev/pmem2"
 # mkfs options that keep to what a 5.10 kernel mounts, and lay files out in 2 MiB units.
-FILESYSTEMS = {
-    "ext4": ("/dev/pmem0", ["mkfs.ext4", "-q", "-F", "-b", "4096",
-                            "-E", "stride=512,stripe_width=512,nodiscard"]),
-    "xfs": ("/dev/pmem1", ["mkfs.xfs", "-q", "-f", "-K", "-d", "agcount=2,su=2m,sw=1",
-                           "-l", "su=32k", "-i", "nrext64=0",
-                           "-m", "reflink=0,rmapbt=0,bigtime=0,inobtcount=0"]),
-}
+MKFS_EXT4 = ("mkfs.ext4", "-q", "-F", "-b", "4096",
+             "-E", "stride=512,stripe_width=512,nodiscard")
+MKFS_XFS = ("mkfs.xfs", "-q", "-f", "-K", "-d", "agcount=2,su=2m,sw=1", "-l", "su=32k",
+            "-i", "nrext64=0", "-m", "rmapbt=0,bigtime=0,inobtcount=0")
+XFS_EXCHANGE = 1 << 6  # XFS_SB_FEAT_INCOMPAT_EXCHRANGE, for which mkfs.xfs has no option yet
 # Where a task sleeps that waits for a page; which of them shows depends on what got inlined.
 PAGE_WAITS = re.compile(r"\b(ext4_break_layouts|ext4_wait_dax_page|xfs_break_layouts|"
                         r"xfs_break_dax_layouts|xfs_wait_dax_page|dax_break_layout(_final)?)\b")
@@ -74,18 +74,54 @@ def mount_point(fstype):
     return f"/mnt/{fstype}"
 
 
-def mount(fstype):
-    run("mount", "-t", fstype, "-o", "dax=always", FILESYSTEMS[fstype][0], mount_point(fstype))
+def mount(fstype, device=None, point=None):
+    run("mount", "-t", fstype, "-o", "dax=always", device or FILESYSTEMS[fstype],
+        point or mount_point(fstype))
+
+
+def make_ext4(device):
+    run(*MKFS_EXT4, device)
+
+
+def make_xfs(device, reflink=False):
+    run(*MKFS_XFS, "-m", f"reflink={int(reflink)}", device)
+
+
+def make_xfs_reflink(device):
+    make_xfs(device, reflink=True)
+
+
+def make_xfs_exchange(device):
+    make_xfs(device, reflink=True)
+    features = int(run("xfs_db", "-c", "sb 0", "-c", "print features_incompat", device).split()[-1],
+                   16)
+    run("xfs_db", "-x", "-c", "sb 0",
+        "-c", f"write -d features_incompat {features | XFS_EXCHANGE:#x}", device)
+
+
+# The one with most features first: which of them goes together with DAX only the kernel knows.
+MAKERS = {"ext4": (make_ext4,), "xfs": (make_xfs_exchange, make_xfs_reflink, make_xfs)}
+
+
+def make_and_mount(fstype, device, point):
+    """A fresh filesystem with as many features as the kernel mounts with DAX."""
+    os.makedirs(point, exist_ok=True)
+    *attempts, plain = MAKERS[fstype]
+    for make in attempts:
+        try:
+            make(device)
+            mount(fstype, device, point)
+            return
+        except RuntimeError:
+            continue
+    plain(device)
+    mount(fstype, device, point)
 
 
 def prepare(fstype):
     """A fresh filesystem on its device; does nothing if it is mounted already."""
-    if os.path.ismount(mount_point(fstype)):
-        return
-    os.makedirs(mount_point(fstype), exist_ok=True)
-    device, mkfs = FILESYSTEMS[fstype]
-    run(*mkfs, device)
-    mount(fstype)
+    if not os.path.ismount(mount_point(fstype)):
+        make_and_mount(fstype, FILESYSTEMS[fstype], mount_point(fstype))
 
 
 class Stall:
@@ -93,13 +129,13 @@ class Stall:
 
     NAME = "stall"
     PATH = f"/dev/mapper/{NAME}"
+    BELOW = "/dev/ram0"
 
     def __init__(self):
         if not os.path.exists(self.PATH):
-            with open("/sys/class/block/ram0/size", encoding="ascii") as file:
-                sectors = file.read().strip()
+            sectors = run("blockdev", "--getsz", self.BELOW).strip()
             run("dmsetup", "create", self.NAME, "--noudevsync",
-                "--table", f"0 {sectors} linear /dev/ram0 0")
+                "--table", f"0 {sectors} linear {self.BELOW} 0")
             run("dmsetup", "mknodes", self.NAME)  # there is no udev that would
         device = os.stat(self.PATH).st_rdev
         major, minor = os.major(device), os.minor(device)
@@ -111,14 +147,19 @@ class Stall:
     def resume(self):
         run("dmsetup", "resume", "--noudevsync", self.NAME)
 
+    def remove(self):
+        run("dmsetup", "remove", "--noudevsync", self.NAME)
+        if os.path.exists(self.PATH):
+            os.unlink(self.PATH)
+
 
 class Program:
-    """One of the programs of holders/, spoken to by lines."""
+    """One of the programs of holders/, spoken to by lines; started by another one if need be."""
 
-    def __init__(self, name, *args):
+    def __init__(self, name, *args, by=()):
         self.name = name
         self.buffer = b""
-        self.process = subprocess.Popen([os.path.join(BIN, name), *map(str, args)],
+        self.process = subprocess.Popen([*by, os.path.join(BIN, name), *map(str, args)],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.ready = {}
 
@@ -232,10 +273,11 @@ def bpf_objects():
 
 class Stage:
     """One scenario's file and programs; ends all of them when left."""
+    started_by = ()  # what starts the programs
 
-    def __init__(self, kernel, fstype, name, pages=16):
+    def __init__(self, kernel, fstype, name, pages=16, directory=None):
         self.kernel, self.fstype, self.pages = kernel, fstype, pages
-        self.path = os.path.join(mount_point(fstype), name)
+        self.path = os.path.join(directory or mount_point(fstype), name)
         self.programs = []
         self.files = []
         self.stalled = None
@@ -245,16 +287,20 @@ class Stage:
         self.stat = self.create(self.path)
         return self
 
+    def seen_here(self, path):
+        """The path by which the runner reaches what the programs call by this path."""
+        return path
+
     def create(self, path):
         self.files.append(path)
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+        fd = os.open(self.seen_here(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
         os.posix_fallocate(fd, 0, self.pages * PAGE)
         stat = os.fstat(fd)
         os.close(fd)
         return stat
 
     def start(self, name, *args):
-        program = Program(name, *args)
+        program = Program(name, *args, by=self.started_by)
         self.programs.append(program)
         return program.wait_ready()
 
@@ -285,6 +331,30 @@ class Stage:
         for program in self.programs:
             program.ended(2)
             program.close()
-        for path in self.files:
-            if os.path.exists(path):
+        for path in map(self.seen_here, self.files):
+            if os.path.lexists(path):
                 os.unlink(path)
+
+
+class SpareStage(Stage):
+    """On a filesystem of its own, over the spare device, which is made for it and taken down."""
+    POINT = "/mnt/spare"
+
+    def __init__(self, kernel, fstype, name, pages=16):
+        super().__init__(kernel, fstype, name, pages, self.POINT)
+
+    def mount(self, device=SPARE_DEVICE):
+        make_and_mount(self.fstype, device, self.POINT)
+
+    def umount(self):
+        if not poll(lambda: subprocess.run(["umount", self.POINT], stderr=subprocess.DEVNULL)
+                    .returncode == 0, 5):
+            raise Mismatch(f"{self.POINT} cannot be unmounted")
+
+    def __enter__(self):
+        self.mount()
+        return super().__enter__()
+
+    def __exit__(self, *args):
+        super().__exit__(*args)
+        self.umount()

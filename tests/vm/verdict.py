@@ -60,6 +60,8 @@ class Truth:
     deleted: bool = False
     huge: bool = False
     findings: tuple = ("BLOCKED",)
+    on: str = "page"
+    shared: bool = False  # the page belongs to several files, so it has no index of its own
     bystanders: set = field(default_factory=set)
     queued: set = field(default_factory=set)
 
@@ -134,15 +136,21 @@ def check_file(wait, truth):
     return bad
 
 
-def check_page(wait, truth):
-    if not wait.get("pages"):
-        return ["no page is named"]
-    page, bad = wait["pages"][0], []
-    first, count = page["index"], 1 << page["order"]
+def check_index(page, truth):
+    first, count, bad = page["index"], 1 << page["order"], []
     if not first <= truth.index < first + count:
         bad.append(f"page {truth.index} is not in {first}..{first + count - 1}")
     if page["offset"] != first * 4096:
         bad.append(f"page offset is {page['offset']} for index {first}")
+    return bad
+
+
+def check_page(wait, truth):
+    if not wait.get("pages"):
+        return ["no page is named"]
+    page, bad = wait["pages"][0], []
+    if not truth.shared or page.get("index") is not None:
+        bad += check_index(page, truth)
     if truth.huge and page["order"] != 9:
         bad.append(f"page order is {page['order']}, not 9")
     if page["idle_refs"] != truth.idle_refs:
@@ -184,6 +192,15 @@ def check_findings(document, wait, truth):
     return bad
 
 
+def check_rest(wait, truth):
+    """No reference may stay unexplained, unless a candidate may have it."""
+    rest = wait.get("unattributed_refs")
+    found = [holder_of(wait, holder) for holder in truth.holders]
+    if rest and "candidate" not in [holder["confidence"] for holder in found if holder]:
+        return [f"unattributed_refs is {rest}, all is known here"]
+    return []
+
+
 def check_wait(document, truth):
     wait = wait_of(document, truth.tid)
     if not wait:
@@ -192,20 +209,19 @@ def check_wait(document, truth):
     bad = []
     if wait["op"] not in truth.ops:
         bad.append(f"op is {wait['op']!r}, not {' or '.join(truth.ops)}")
-    if wait["on"] != "page":
-        bad.append(f"on is {wait['on']!r}, not 'page'")
+    if wait["on"] != truth.on:
+        bad.append(f"on is {wait['on']!r}, not {truth.on!r}")
     if wait["state"] != truth.state:
         bad.append(f"state is {wait['state']!r}, not {truth.state!r}")
     if wait.get("interruptible") != (truth.state == "S"):
         bad.append(f"interruptible is {wait.get('interruptible')} in state {truth.state}")
     if (wait.get("age_s") or 0) > time.monotonic() - truth.started:
         bad.append(f"age_s is {wait['age_s']}, the waiter has not run that long")
-    bad += check_file(wait, truth) + check_page(wait, truth)
+    bad += check_file(wait, truth)
+    bad += check_page(wait, truth) if truth.on == "page" else []
     for holder in truth.holders:
         bad += check_holder(wait, holder)
-    bad += check_innocents(wait, truth)
-    if wait.get("unattributed_refs"):
-        bad.append(f"unattributed_refs is {wait['unattributed_refs']}, all is known here")
+    bad += check_innocents(wait, truth) + check_rest(wait, truth)
     missing = truth.queued - pids(wait.get("queued", []))
     if missing:
         bad.append(f"queued tasks {sorted(missing)} are not named")

@@ -85,21 +85,45 @@ static long minor_faults(void)
 	return usage.ru_minflt;
 }
 
-struct dax_map map_dax(const char *path)
+static struct dax_map map_file(const char *path, int protection)
 {
-	struct dax_map map;
+	struct dax_map map = {};
 	struct stat st;
-	size_t i;
 
 	map.fd = open(path, O_RDWR);
 	need(map.fd >= 0, path);
 	need(!fstat(map.fd, &st), "fstat");
 	map.size = (size_t)st.st_size;
-	map.addr = mmap(NULL, map.size, PROT_READ | PROT_WRITE, MAP_SHARED, map.fd, 0);
+	map.addr = mmap(NULL, map.size, protection, MAP_SHARED, map.fd, 0);
 	need(map.addr != MAP_FAILED, "mmap");
+	return map;
+}
+
+struct dax_map map_dax_untouched(const char *path)
+{
+	return map_file(path, PROT_READ | PROT_WRITE);
+}
+
+struct dax_map map_dax(const char *path)
+{
+	struct dax_map map = map_dax_untouched(path);
+	size_t i;
+
 	map.faults = minor_faults();
 	for (i = 0; i < map.size / PAGE; i++)
 		touch(&map, i);
+	map.faults = minor_faults() - map.faults;
+	return map;
+}
+
+struct dax_map map_dax_readonly(const char *path)
+{
+	struct dax_map map = map_file(path, PROT_READ);
+	size_t i;
+
+	map.faults = minor_faults();
+	for (i = 0; i < map.size / PAGE; i++)
+		(void)*(volatile char *)(map.addr + i * PAGE);
 	map.faults = minor_faults() - map.faults;
 	return map;
 }

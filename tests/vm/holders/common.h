@@ -35,8 +35,15 @@ pid_t initial_tid(void);
 /* Number that names the pipe or socket behind fd, as in "pipe:[N]". */
 unsigned long inode_of(int fd);
 
-/* Maps the whole file shared and writable and stores to each of its pages. */
+/*
+ * Maps the whole file shared and touches each of its pages: by stores, which take a page out of any
+ * sharing of extents, or by loads only.
+ */
 struct dax_map map_dax(const char *path);
+struct dax_map map_dax_readonly(const char *path);
+
+/* Maps the whole file shared and writable, without touching it. */
+struct dax_map map_dax_untouched(const char *path);
 void touch(const struct dax_map *map, size_t index);
 void unmap(struct dax_map *map);
 

@@ -2,9 +2,10 @@
 /*
  * Holds one page of a DAX file as the buffer of synchronous direct I/O to a device that stalls.
  *
- * usage: hold_dio CALL FILE INDEX DEVICE
+ * usage: hold_dio [--read] CALL FILE INDEX DEVICE
  * CALL is read, write, pread, pwrite, readv, writev, preadv or pwritev. Says READY once the thread
- * that called it is asleep in the kernel, and DONE with what the call returned.
+ * that called it is asleep in the kernel, and DONE with what the call returned. With --read it only
+ * loads from the file's pages. Says SPINS instead of READY when the thread runs on and on.
  */
 #define _GNU_SOURCE
 #include "common.h"
@@ -16,6 +17,8 @@
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+enum { SPINNING = 2000 }; /* milliseconds that no call runs without sleeping */
 
 struct io {
 	const char *call;
@@ -63,19 +66,25 @@ int main(int argc, char **argv)
 	pthread_t thread;
 	struct dax_map map;
 	struct io io = {};
+	bool readonly = argc == 6 && !strcmp(argv[1], "--read");
 	size_t index;
+	int polls;
 
-	if (argc != 5)
+	argv += readonly;
+	if (argc - readonly != 5)
 		exit(2);
 	io.call = argv[1];
-	map = map_dax(argv[2]);
+	map = readonly ? map_dax_readonly(argv[2]) : map_dax(argv[2]);
 	index = strtoul(argv[3], NULL, 0);
 	io.buffer = map.addr + index * PAGE;
 	io.fd = open(argv[4], O_RDWR | O_DIRECT);
 	need(io.fd >= 0, argv[4]);
 	need(!pthread_create(&thread, NULL, submitter, &io), "pthread_create");
-	while (!io.tid || task_state(io.tid) != 'D')
+	for (polls = 0; !io.tid || task_state(io.tid) != 'D'; polls++) {
 		usleep(1000);
+		if (polls == SPINNING)
+			say("SPINS");
+	}
 	say("READY {\"how\": \"direct_io\", \"pid\": %d, \"tid\": %d, \"index\": %zu}",
 	    initial_pid(), io.tid, index);
 	hear();

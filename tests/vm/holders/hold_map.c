@@ -4,7 +4,8 @@
  *   touch INDEX     store to the page again, so that it is mapped again
  *   drop            unmap the file
  *
- * usage: hold_map FILE
+ * usage: hold_map [--read|--untouched] FILE
+ * --read only loads from the pages, --untouched leaves them alone.
  */
 #include "common.h"
 
@@ -18,9 +19,14 @@ int main(int argc, char **argv)
 	const char *line;
 	size_t index;
 
-	if (argc != 2)
+	if (argc == 2)
+		map = map_dax(argv[1]);
+	else if (argc == 3 && !strcmp(argv[1], "--read"))
+		map = map_dax_readonly(argv[2]);
+	else if (argc == 3 && !strcmp(argv[1], "--untouched"))
+		map = map_dax_untouched(argv[2]);
+	else
 		exit(2);
-	map = map_dax(argv[1]);
 	say("READY {\"how\": \"mapping\", \"pid\": %d, \"tid\": %d}", initial_pid(), initial_tid());
 	while ((line = hear()) && *line) {
 		if (sscanf(line, "touch %zu", &index) == 1)

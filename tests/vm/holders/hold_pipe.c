@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Holds one page of a DAX file in a pipe that nobody reads.
+ * Holds one page of a DAX file in a pipe that nobody reads; of further files the same page.
  *
- * usage: hold_pipe [options] FILE INDEX
+ * usage: hold_pipe [options] FILE INDEX [FILE...]
+ *   --read          only load from the file's pages
  *   --splice        move the page on into a second pipe with splice(2)
  *   --tee           duplicate it into a second pipe with tee(2), then drain the first
  *   --unmap         drop the mapping once the page is in the pipe
@@ -29,24 +30,24 @@
 struct options {
 	const char *path;
 	size_t index;
-	bool splice, tee, unmap, close, share, heir, pidns;
+	char *const *more; /* further files, up to a null pointer */
+	bool read, splice, tee, unmap, close, share, heir, pidns;
 	const char *then;
 };
 
 static void parse(int argc, char **argv, struct options *opt)
 {
-	static const struct option longs[] = { { "splice", no_argument, NULL, 's' },
-					       { "tee", no_argument, NULL, 't' },
-					       { "unmap", no_argument, NULL, 'u' },
-					       { "close", no_argument, NULL, 'c' },
-					       { "share", no_argument, NULL, 'b' },
-					       { "heir", no_argument, NULL, 'h' },
-					       { "pidns", no_argument, NULL, 'n' },
-					       { "then", required_argument, NULL, 'a' },
-					       {} };
+	static const struct option longs[] = {
+		{ "read", no_argument, NULL, 'r' },       { "splice", no_argument, NULL, 's' },
+		{ "tee", no_argument, NULL, 't' },        { "unmap", no_argument, NULL, 'u' },
+		{ "close", no_argument, NULL, 'c' },      { "share", no_argument, NULL, 'b' },
+		{ "heir", no_argument, NULL, 'h' },       { "pidns", no_argument, NULL, 'n' },
+		{ "then", required_argument, NULL, 'a' }, {}
+	};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		opt->read |= c == 'r';
 		opt->splice |= c == 's';
 		opt->tee |= c == 't';
 		opt->unmap |= c == 'u' || c == 'c';
@@ -59,10 +60,11 @@ static void parse(int argc, char **argv, struct options *opt)
 		if (c == '?')
 			exit(2);
 	}
-	if (argc - optind != 2)
+	if (argc - optind < 2)
 		exit(2);
 	opt->path = argv[optind];
 	opt->index = strtoul(argv[optind + 1], NULL, 0);
+	opt->more = argv + optind + 2;
 }
 
 /* The process that the runner started waits outside; only the new namespace's first one holds. */
@@ -84,6 +86,17 @@ static void fill_pipe(const struct dax_map *map, size_t index, int to)
 	struct iovec vec = { map->addr + index * PAGE, PAGE };
 
 	need(vmsplice(to, &vec, 1, 0) == (ssize_t)PAGE, "vmsplice");
+}
+
+static void add_files(const struct options *opt, int to)
+{
+	char *const *path;
+	struct dax_map map;
+
+	for (path = opt->more; *path; path++) {
+		map = map_dax(*path);
+		fill_pipe(&map, opt->index, to);
+	}
 }
 
 static void close_pipe(int ends[2])
@@ -174,8 +187,9 @@ int main(int argc, char **argv)
 	if (opt.pidns)
 		enter_pid_namespace();
 	need(!pipe(ends), "pipe");
-	map = map_dax(opt.path);
+	map = opt.read ? map_dax_readonly(opt.path) : map_dax(opt.path);
 	fill_pipe(&map, opt.index, ends[1]);
+	add_files(&opt, ends[1]);
 	if (opt.splice || opt.tee)
 		pass_on(ends, opt.tee);
 	if (opt.heir)

@@ -2,20 +2,39 @@
 /*
  * Does one operation that may have to wait for a page of a DAX file.
  *
- * usage: wait_op OPERATION PATH
+ * usage: wait_op [options] OPERATION PATH [SOURCE]
+ *   --ignore-int    ignore SIGINT
+ *   --restart-int   handle SIGINT, with SA_RESTART
+ *   --block-all     block every signal
+ *
  * Says READY before the call and DONE with its result and errno after it. The operations that take
- * a range work on the second and third page of the file; read and write queue behind a waiter.
+ * a range work on the second and third page of the file; reflink, dedupe and exchange on all of
+ * PATH, with SOURCE as the other file; read and write queue behind a waiter.
  */
 #define _GNU_SOURCE
 #include "common.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <linux/falloc.h>
+#include <linux/fs.h>
+#include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+/* fs/xfs/libxfs/xfs_fs.h from 6.10 on */
+struct xfs_exchange_range {
+	int32_t file1_fd;
+	uint32_t pad;
+	uint64_t file1_offset, file2_offset, length, flags;
+};
+#define XFS_IOC_EXCHANGE_RANGE _IOW('X', 129, struct xfs_exchange_range)
 
 static const struct {
 	const char *name;
@@ -45,6 +64,43 @@ static int range_operation(const char *op, int fd)
 	exit(2);
 }
 
+static uint64_t size_of(int fd)
+{
+	struct stat st;
+
+	need(!fstat(fd, &st), "fstat");
+	return (uint64_t)st.st_size;
+}
+
+static int dedupe(int fd, int source)
+{
+	struct {
+		struct file_dedupe_range range;
+		struct file_dedupe_range_info info;
+	} arg = { .range = { .src_length = size_of(source), .dest_count = 1 } };
+
+	arg.range.info[0].dest_fd = fd;
+	if (ioctl(source, FIDEDUPERANGE, &arg))
+		return -1;
+	if (arg.range.info[0].status >= 0)
+		return 0;
+	errno = -arg.range.info[0].status;
+	return -1;
+}
+
+static int operation_with(const char *op, int fd, int source)
+{
+	struct xfs_exchange_range exchange = { .file1_fd = source, .length = size_of(source) };
+
+	if (!strcmp(op, "reflink"))
+		return ioctl(fd, FICLONE, source);
+	if (!strcmp(op, "dedupe"))
+		return dedupe(fd, source);
+	if (!strcmp(op, "exchange"))
+		return ioctl(fd, XFS_IOC_EXCHANGE_RANGE, &exchange);
+	exit(2);
+}
+
 static int operation(const char *op, const char *path, int fd)
 {
 	if (!strcmp(op, "truncate"))
@@ -65,18 +121,70 @@ static bool wants_descriptor(const char *op)
 	       strcmp(op, "umount");
 }
 
+static void nothing(int signo)
+{
+	(void)signo;
+}
+
+static void restart_int(void)
+{
+	struct sigaction action = { .sa_handler = nothing, .sa_flags = SA_RESTART };
+
+	need(!sigaction(SIGINT, &action, NULL), "sigaction");
+}
+
+static void block_all(void)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	need(!sigprocmask(SIG_BLOCK, &all, NULL), "sigprocmask");
+}
+
+static void take_options(int argc, char **argv)
+{
+	static const struct option longs[] = { { "ignore-int", no_argument, NULL, 'i' },
+					       { "restart-int", no_argument, NULL, 'r' },
+					       { "block-all", no_argument, NULL, 'b' },
+					       {} };
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		if (c == 'i')
+			signal(SIGINT, SIG_IGN);
+		else if (c == 'r')
+			restart_int();
+		else if (c == 'b')
+			block_all();
+		else
+			exit(2);
+	}
+}
+
+static int open_file(const char *path)
+{
+	int fd = open(path, O_RDWR);
+
+	need(fd >= 0, path);
+	return fd;
+}
+
 int main(int argc, char **argv)
 {
-	int fd = -1, ret;
+	int fd = -1, source = -1, ret;
+	const char *op, *path;
 
-	if (argc != 3)
+	take_options(argc, argv);
+	if (argc - optind != 2 && argc - optind != 3)
 		exit(2);
-	if (wants_descriptor(argv[1])) {
-		fd = open(argv[2], O_RDWR);
-		need(fd >= 0, argv[2]);
-	}
+	op = argv[optind];
+	path = argv[optind + 1];
+	if (wants_descriptor(op))
+		fd = open_file(path);
+	if (argc - optind == 3)
+		source = open_file(argv[optind + 2]);
 	say("READY {\"pid\": %d, \"tid\": %d}", initial_pid(), initial_tid());
-	ret = operation(argv[1], argv[2], fd);
+	ret = source < 0 ? operation(op, path, fd) : operation_with(op, fd, source);
 	say("DONE %d %d", ret, ret < 0 ? errno : 0);
 	return 0;
 }
