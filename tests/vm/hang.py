@@ -88,6 +88,35 @@ class DirectIO:
             raise Mismatch("the direct I/O did not complete once its device was resumed")
 
 
+class AsyncIO(DirectIO):
+    """The same, submitted through libaio or io_uring: its task is free to do something else."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+
+    def start(self, stage, index):
+        self.names = stage.stall().names
+        if self.how == "aio":
+            self.program = stage.start("hold_aio", stage.path, index, 1, 1, st.Stall.PATH)
+        else:
+            self.program = stage.start("hold_uring", "write", stage.path, index, 1, st.Stall.PATH)
+
+    def truth(self):
+        return verdict.Holder(self.how, {self.program.pid}, targets=self.names)
+
+
+class SocketHolder(PipeHolder):
+    """A page in a socket, or in a pipe that is in flight in one."""
+
+    def start(self, stage, index):
+        self.program = stage.start("hold_socket", *self.options, stage.path, index)
+
+    def truth(self):
+        ready = self.program.ready
+        return verdict.Holder(ready["how"], self.program.pids(), object=ready["object"])
+
+
 class Retouch(PipeHolder):
     """A task that maps the page again after a pin, since gone, made the waiter sleep."""
 

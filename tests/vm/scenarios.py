@@ -5,9 +5,9 @@ A scenario knows the truth from what it staged itself. With a verdict it ends wh
 names, otherwise what the truth names; in both cases the waiter must proceed then and not before.
 """
 
-from hang import (HUGE_INDEX, HUGE_PAGES, INDEX, MAIN_OPS, RANGE_OPS, Advice, DirectIO, Eviction,
-                  LostWakeup, PipeHolder, Quiet, Retouch, Scenario, SelfClose, SelfExit,
-                  SelfTruncate, Session, SharedPipe, Umount)
+from hang import (HUGE_INDEX, HUGE_PAGES, INDEX, MAIN_OPS, RANGE_OPS, Advice, AsyncIO, DirectIO,
+                  Eviction, LostWakeup, PipeHolder, Quiet, Retouch, Scenario, SelfClose, SelfExit,
+                  SelfTruncate, Session, SharedPipe, SocketHolder, Umount)
 from refusals import Lockdown, refusals
 from reflinks import CloneMapped, IntoPinned, Reflinked, SharedDirectIO
 from spare import MountNamespace, Woken
@@ -32,6 +32,9 @@ def ordinary():
               Scenario("pidns", "truncate", [PipeHolder("--pidns")]),
               Scenario("two-pipes", "truncate", [PipeHolder(), PipeHolder()]),
               Scenario("pipe-and-dio", "truncate", [PipeHolder(), DirectIO("pwrite")])]
+    found += [Scenario(how, "truncate", [AsyncIO(how)]) for how in ("aio", "io_uring")]
+    found += [Scenario(f"socket-{mode}", "truncate", [SocketHolder(mode)])
+              for mode in ("unix", "scm")]
     for op in MAIN_OPS:
         found += [Scenario("splice", op, [PipeHolder("--splice")]),
                   Scenario("tee", op, [PipeHolder("--tee")]),

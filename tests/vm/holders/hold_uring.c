@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Holds pages of a DAX file as the buffer of an io_uring request to a device that stalls.
+ *
+ * usage: hold_uring CALL FILE INDEX PAGES DEVICE
+ * CALL is write, writev or read. The buffer is not registered. Says READY once the request is
+ * submitted, and DONE with what it returned.
+ */
+#define _GNU_SOURCE
+#include "common.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/io_uring.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+struct ring {
+	int fd;
+	struct io_uring_params params;
+	char *sq, *cq;
+	struct io_uring_sqe *sqes;
+};
+
+static void *map_ring(const struct ring *ring, size_t size, off_t offset)
+{
+	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, offset);
+
+	need(at != MAP_FAILED, "mmap of the ring");
+	return at;
+}
+
+static void make_ring(struct ring *ring)
+{
+	const struct io_uring_params *p = &ring->params;
+
+	ring->fd = (int)syscall(SYS_io_uring_setup, 4, &ring->params);
+	need(ring->fd >= 0, "io_uring_setup");
+	ring->sq = map_ring(ring, p->sq_off.array + p->sq_entries * sizeof(__u32),
+			    IORING_OFF_SQ_RING);
+	ring->cq = map_ring(ring, p->cq_off.cqes + p->cq_entries * sizeof(struct io_uring_cqe),
+			    IORING_OFF_CQ_RING);
+	ring->sqes = map_ring(ring, p->sq_entries * sizeof(struct io_uring_sqe), IORING_OFF_SQES);
+}
+
+static void submit(struct ring *ring, const struct io_uring_sqe *sqe)
+{
+	*(__u32 *)(ring->sq + ring->params.sq_off.array) = 0;
+	ring->sqes[0] = *sqe;
+	__atomic_store_n((__u32 *)(ring->sq + ring->params.sq_off.tail), 1, __ATOMIC_RELEASE);
+	need(syscall(SYS_io_uring_enter, ring->fd, 1, 0, 0, NULL, 0) == 1, "io_uring_enter");
+}
+
+static int result(struct ring *ring)
+{
+	const struct io_uring_cqe *cqe = (void *)(ring->cq + ring->params.cq_off.cqes);
+
+	need(!syscall(SYS_io_uring_enter, ring->fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0),
+	     "io_uring_enter");
+	return cqe->res;
+}
+
+int main(int argc, char **argv)
+{
+	struct io_uring_sqe sqe = {};
+	struct ring ring = {};
+	struct dax_map map;
+	struct iovec vec;
+	size_t index;
+	int res;
+
+	if (argc != 6)
+		exit(2);
+	map = map_dax(argv[2]);
+	index = strtoul(argv[3], NULL, 0);
+	vec = (struct iovec){ map.addr + index * PAGE, strtoul(argv[4], NULL, 0) * PAGE };
+	sqe.fd = open(argv[5], O_RDWR | O_DIRECT);
+	need(sqe.fd >= 0, argv[5]);
+	sqe.opcode = !strcmp(argv[1], "read") ? IORING_OP_READ : IORING_OP_WRITE;
+	sqe.addr = (unsigned long)vec.iov_base;
+	sqe.len = (__u32)vec.iov_len;
+	if (!strcmp(argv[1], "writev")) {
+		sqe.opcode = IORING_OP_WRITEV;
+		sqe.addr = (unsigned long)&vec;
+		sqe.len = 1;
+	}
+	make_ring(&ring);
+	submit(&ring, &sqe);
+	usleep(200000); /* where a worker submits it */
+	say("READY {\"how\": \"io_uring\", \"pid\": %d, \"tid\": %d, \"index\": %zu}",
+	    initial_pid(), initial_tid(), index);
+	res = result(&ring);
+	say("DONE %d %d", res < 0 ? -1 : res, res < 0 ? -res : 0);
+	hear();
+	return 0;
+}
