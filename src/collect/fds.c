@@ -19,7 +19,6 @@ enum {
 	FDS_MAX = 8 << 20,
 	CHUNK = 512,
 	SCM_DEPTH_MAX = 3,
-	STACK_WORDS_MAX = 4096,
 };
 
 int fds_add(struct snap *s, struct kfd fd)
@@ -129,9 +128,9 @@ static int add_works(struct snap *s, const struct ktask *t, u64 work, u32 *budge
 
 static int add_pending_fputs(struct snap *s, const struct ktask *t)
 {
-	static u64 words[STACK_WORDS_MAX];
 	u64 start;
-	u32 n = task_stack_words(s, t, words, STACK_WORDS_MAX, &start);
+	u32 n;
+	const u64 *words = task_stack_words(s, t, &n, &start);
 	u32 budget = FPUT_WORKS_MAX;
 	int err = 0;
 

@@ -14,7 +14,7 @@
 
 #define S_DAX_FLAG (1ULL << 13) /* include/linux/fs.h S_DAX */
 
-enum { DEPTH_MAX = 256, ALIASES_MAX = 64, NAME_LEN_MAX = 255, STACK_WORDS_MAX = 4096 };
+enum { DEPTH_MAX = 256, ALIASES_MAX = 64, NAME_LEN_MAX = 255 };
 
 int file_ids(struct snap *s, u64 inode, u32 *major, u32 *minor, u64 *ino)
 {
@@ -293,9 +293,9 @@ bool file_is_dax(struct snap *s, u64 inode)
  */
 u64 file_of_waiter(struct snap *s, struct ktask *t)
 {
-	static u64 words[STACK_WORDS_MAX];
 	u64 start;
-	u32 n = task_stack_words(s, t, words, STACK_WORDS_MAX, &start);
+	u32 n;
+	const u64 *words = task_stack_words(s, t, &n, &start);
 
 	for (u32 i = 0; i < n; i++) {
 		u64 host;

@@ -150,8 +150,8 @@ bool task_stack_has(const struct ktask *t, const char *function);
 /* The first of the NULL-terminated functions that is on the stack; NULL none. */
 const char *task_stack_any(const struct ktask *t, const char *const *functions);
 bool task_is_asleep(const struct ktask *t);
-/* The live part of a sleeping task's kernel stack as words; returns their number. */
-u32 task_stack_words(struct snap *s, const struct ktask *t, u64 *words, u32 max, u64 *start);
+/* The live part of a sleeping task's kernel stack: n words from *start on, until the next call. */
+const u64 *task_stack_words(struct snap *s, const struct ktask *t, u32 *n, u64 *start);
 /* The i-th task that has an mm_struct, in no order; NULL behind the last. */
 struct ktask *task_of_mm(struct snap *s, u64 mm, u32 i);
 

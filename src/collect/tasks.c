@@ -7,6 +7,8 @@
 #include "collect/snap.h"
 #include "collect/task_flags.h"
 
+enum { STACK_WORDS_MAX = 4096 }; /* 32 KiB, a stack with KASAN */
+
 static int compare_u64(const void *a, const void *b)
 {
 	u64 x = *(const u64 *)a, y = *(const u64 *)b;
@@ -194,17 +196,20 @@ bool task_is_asleep(const struct ktask *t)
 	return t->r.state & (TASK_INTERRUPTIBLE | TASK_UNINTERRUPTIBLE);
 }
 
-u32 task_stack_words(struct snap *s, const struct ktask *t, u64 *words, u32 max, u64 *start)
+const u64 *task_stack_words(struct snap *s, const struct ktask *t, u32 *n, u64 *start)
 {
+	static u64 words[STACK_WORDS_MAX];
 	u64 sp, top = t->r.stack + s->arch.regs_off;
-	u32 n;
 
+	*n = 0;
 	if (!s->arch.regs_off || kmem_get(s->k, t->r.task, KF_TASK_SP, &sp) || sp < t->r.stack ||
 	    sp >= top)
-		return 0;
-	n = (top - sp) / sizeof(*words);
-	if (n > max)
-		n = max;
+		return words;
 	*start = sp;
-	return kmem_read(s->k, sp, words, n * sizeof(*words)) ? 0 : n;
+	*n = (top - sp) / sizeof(*words);
+	if (*n > STACK_WORDS_MAX)
+		*n = STACK_WORDS_MAX;
+	if (kmem_read(s->k, sp, words, *n * sizeof(*words)))
+		*n = 0;
+	return words;
 }

@@ -21,7 +21,7 @@
 #define WAIT_TABLE_SIZE 256  /* 1 << WAIT_TABLE_BITS, kernel/sched/wait_bit.c */
 #define BIT_NR_VAR      (-1) /* wait_bit_key.bit_nr of wait_var_event() */
 
-enum { ENTRIES_MAX = 100000, ATTEMPTS = 3, STACK_WORDS_MAX = 4096 };
+enum { ENTRIES_MAX = 100000, ATTEMPTS = 3 };
 
 struct entry {
 	u64 wbqe;
@@ -201,9 +201,9 @@ static const char *const entry_lock_waits[] = {
 /* The wait queue entry on a task's own stack, where the table cannot be walked. */
 static bool entry_on_stack(struct snap *s, const struct ktask *t, struct entry *e)
 {
-	static u64 words[STACK_WORDS_MAX];
 	u64 start, private_off = s->k->field[KF_WBQE_PRIVATE].off;
-	u32 n = task_stack_words(s, t, words, STACK_WORDS_MAX, &start);
+	u32 n;
+	const u64 *words = task_stack_words(s, t, &n, &start);
 	s64 idle_refs;
 
 	for (u32 i = private_off / 8; i < n; i++) {

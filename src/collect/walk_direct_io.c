@@ -12,7 +12,7 @@
 
 #include "collect/snap.h"
 
-enum { IOV_LIMIT = 1024 /* UIO_MAXIOV */, STACK_WORDS_MAX = 4096, SECTOR = 512 };
+enum { IOV_LIMIT = 1024 /* UIO_MAXIOV */, SECTOR = 512 };
 
 /* How many bytes of the buffers can lie in the folio: all of it, where its index is unknown. */
 struct overlap {
@@ -121,9 +121,9 @@ static bool is_bio_vec_of(struct snap *s, const u64 *words, const struct kpage *
 /* The bio of a short request lies on its submitter's stack, bio_vecs included. */
 static bool page_on_stack(struct snap *s, const struct ktask *t, const struct kpage *p)
 {
-	static u64 words[STACK_WORDS_MAX];
 	u64 start;
-	u32 n = task_stack_words(s, t, words, STACK_WORDS_MAX, &start);
+	u32 n;
+	const u64 *words = task_stack_words(s, t, &n, &start);
 
 	for (u32 i = 0; i + 1 < n; i++)
 		if (is_bio_vec_of(s, words + i, p))

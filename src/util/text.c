@@ -199,13 +199,19 @@ static void wrap_visible(FILE *out, const char *first, const char *rest, const c
 	} while (*s);
 }
 
-int text_wrap(FILE *out, const char *first, const char *rest, const char *s)
+/* The whole of s made visible, malloc'ed; NULL without memory. */
+static char *visible_text(const char *s)
 {
 	struct strbuf sb = { 0 };
-	char *visible;
 
 	text_visible(&sb, s);
-	visible = sb_take(&sb);
+	return sb_take(&sb);
+}
+
+int text_wrap(FILE *out, const char *first, const char *rest, const char *s)
+{
+	char *visible = visible_text(s);
+
 	if (!visible)
 		return -ENOMEM;
 	wrap_visible(out, first, rest, visible);
@@ -215,11 +221,8 @@ int text_wrap(FILE *out, const char *first, const char *rest, const char *s)
 
 int text_line(FILE *out, const char *first, const char *s)
 {
-	struct strbuf sb = { 0 };
-	char *visible;
+	char *visible = visible_text(s);
 
-	text_visible(&sb, s);
-	visible = sb_take(&sb);
 	if (!visible)
 		return -ENOMEM;
 	fprintf(out, "%s%s\n", first, visible);

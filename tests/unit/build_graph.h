@@ -219,4 +219,20 @@ static inline void scene_free(struct scene *s)
 	wfg_free(s->g);
 }
 
+/* cmocka fixtures: *state is a new scene. */
+static inline int scene_setup(void **state)
+{
+	static struct scene s;
+
+	scene_init(&s);
+	*state = &s;
+	return 0;
+}
+
+static inline int scene_teardown(void **state)
+{
+	scene_free(*state);
+	return 0;
+}
+
 #endif

@@ -811,9 +811,9 @@ static void test_vma_list_cycle(struct body *b)
 /* The words of the waiter's stack that lead to a pending fput. */
 static u64 pending_work(struct body *b, u64 *where)
 {
-	static u64 words[4096];
 	u64 start, func;
-	u32 n = task_stack_words(&b->s, body_task(b, b->task), words, 4096, &start);
+	u32 n;
+	const u64 *words = task_stack_words(&b->s, body_task(b, b->task), &n, &start);
 
 	for (u32 i = 0; i < n; i++)
 		if (kmem_is_kernel_ptr(words[i]) && !(words[i] & 7) &&

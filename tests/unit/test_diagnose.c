@@ -9,21 +9,6 @@
 
 #include "build_graph.h"
 
-static int setup(void **state)
-{
-	static struct scene s;
-
-	scene_init(&s);
-	*state = &s;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	scene_free(*state);
-	return 0;
-}
-
 /* A string of the finding that contains all of s, NULL none. */
 static const char *find(const struct sentences *list, const char *s)
 {
@@ -362,7 +347,7 @@ static void hostile_device_names_reach_no_shell(void **state)
 					     "dm-0 ($(id))",    "dm-0 ()",    "dm-0 (a",
 					     "dm-0 (a\n)" };
 
-	teardown(state);
+	scene_teardown(state);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		struct scene *s = *state;
 		const struct finding *f;
@@ -371,7 +356,7 @@ static void hostile_device_names_reach_no_shell(void **state)
 		f = direct_io(s, names[i]);
 		for (u32 a = 0; a < f->nr_advice; a++)
 			assert_hasnt(f->advice[a].action, "dmsetup");
-		teardown(state);
+		scene_teardown(state);
 	}
 	scene_init(*state);
 }
@@ -711,12 +696,12 @@ static void assert_disposition(const struct finding *f, const struct disposition
 
 static void every_disposition(void **state)
 {
-	teardown(state);
+	scene_teardown(state);
 	for (size_t i = 0; i < sizeof(dispositions) / sizeof(dispositions[0]); i++) {
 		scene_init(*state);
 		((struct scene *)*state)->waiter.signals = dispositions[i].signals;
 		assert_disposition(foreign_pipe(*state), &dispositions[i]);
-		teardown(state);
+		scene_teardown(state);
 	}
 	scene_init(*state);
 }
@@ -801,7 +786,7 @@ static void holders_that_do_not_end(void **state)
 		{ "is exiting already", already_exiting },
 	};
 
-	teardown(state);
+	scene_teardown(state);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct scene *s = *state;
 		struct fact_task t = make_task(31802, "feeder");
@@ -814,7 +799,7 @@ static void holders_that_do_not_end(void **state)
 		f = scene_diagnose(s);
 		assert_null(advice_for(f, "kill 31802"));
 		assert_non_null(find(&f->notes, cases[i].why));
-		teardown(state);
+		scene_teardown(state);
 	}
 	scene_init(*state);
 }
@@ -931,7 +916,7 @@ static void code_names(void **state)
 	assert_string_equal(finding_code_name(FINDING_SELF_DEADLOCK), "SELF_DEADLOCK");
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown)
 
 int main(void)
 {

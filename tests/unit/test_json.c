@@ -14,21 +14,6 @@
 
 #include "build_graph.h"
 
-static int setup(void **state)
-{
-	static struct scene s;
-
-	scene_init(&s);
-	*state = &s;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	scene_free(*state);
-	return 0;
-}
-
 static json_t *document(struct scene *s)
 {
 	const struct view_opts opts = { 0 };
@@ -485,7 +470,7 @@ static void numbers_beyond_json(void **state)
 	json_decref(doc);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown)
 
 int main(void)
 {

@@ -11,21 +11,6 @@
 
 #include "build_graph.h"
 
-static int setup(void **state)
-{
-	static struct scene s;
-
-	scene_init(&s);
-	*state = &s;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	scene_free(*state);
-	return 0;
-}
-
 static const struct wfg_page *linked_page(struct scene *s)
 {
 	scene_link(s);
@@ -479,7 +464,7 @@ static void names(void **state)
 		assert_non_null(fact_how_name(how));
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown)
 
 int main(void)
 {
