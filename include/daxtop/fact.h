@@ -89,7 +89,16 @@ enum fact_how {
 	HOW_DIRECT_IO, /* O_DIRECT whose buffer is the mapping: synchronous, or nobody knows whose */
 	HOW_AIO,       /* the same by libaio, io_submit(2) */
 	HOW_IO_URING,  /* the same by io_uring */
-	HOW_MAPPING,   /* a page table entry; counts as a reference from 6.15 on */
+	HOW_FUSE,      /* direct I/O that a FUSE server has to answer */
+	HOW_NFS,       /* direct I/O that an NFS server has to answer */
+	HOW_P9,        /* zero-copy I/O that a 9p server has to answer */
+	HOW_SG_IO,     /* a pass-through command: SG_IO, bsg, NVMe */
+	HOW_PROCESS_VM, /* process_vm_readv(2) or process_vm_writev(2) in the middle */
+	HOW_PTRACE,     /* another task's memory accessed by ptrace(2) or /proc/PID/mem */
+	HOW_COREDUMP,   /* the page is being written to a core dump */
+	HOW_KVM,        /* a virtual machine's memory */
+	HOW_MAPPING,    /* a page table entry; counts as a reference from 6.15 on */
+	HOW_KERNEL,     /* an object of the kernel that no task owns */
 	HOW_MAX,
 };
 

@@ -298,6 +298,26 @@ static void advise_end_holder(struct verdict *v, const struct wfg_hold *h)
 	verdict_advice(v, ADVICE_COMMAND, "advice-vmsplice", &action, &effect);
 }
 
+static void advise_end_call(struct verdict *v, const struct wfg_hold *h)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+	const struct wfg_task *task = h->nr_releasers ? h->releasers[0].task : NULL;
+	const char *why = task ? sigterm_useless(task) : NULL;
+
+	if (!task || task->t.pid == v->wait->task->t.pid)
+		return;
+	if (why) {
+		note_not_ended(v, task, why);
+		return;
+	}
+	sb_printf(&action, "kill %u", task->t.pid);
+	sb_puts(&effect, "Ends ");
+	phrase_task(&effect, task);
+	sb_puts(&effect, " and with it the call that holds the page.");
+	add_remaining(&effect, v->wait->page, h->h.refs);
+	verdict_advice(v, ADVICE_COMMAND, NULL, &action, &effect);
+}
+
 static void note_sent(struct verdict *v, const struct wfg_hold *h)
 {
 	struct strbuf sb = { 0 };
@@ -399,6 +419,8 @@ void advise_end(struct verdict *v)
 			note_sent(v, h);
 		else if (hold_is_io(h))
 			note_io(v, h);
+		else if (hold_is_call(h))
+			advise_end_call(v, h);
 	}
 	advise_end_mappers(v);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* BLOCKED: somebody else keeps the page busy, or it cannot be said who. Always applies. */
 #include "diagnose/advice.h"
+#include "diagnose/mechanism.h"
 #include "diagnose/phrase.h"
 #include "diagnose/verdict.h"
 
@@ -25,27 +26,36 @@ static void phrase_object(struct strbuf *sb, const struct wfg_hold *h)
 	phrase_releasers(sb, h, NAMED);
 }
 
+static void phrase_purpose(struct strbuf *sb, const struct wfg_hold *h)
+{
+	sb_puts(sb, "held by ");
+	phrase_releasers(sb, h, NAMED);
+	sb_printf(sb, " for %s", mechanism_of(h->h.how)->purpose);
+	if (h->h.target)
+		sb_printf(sb, " to %s", h->h.target);
+	else if (hold_is_io(h))
+		sb_puts(sb, " to an unknown target");
+}
+
 static void phrase_strongest(struct strbuf *sb, const struct wfg_hold *h)
 {
 	if (h->h.confidence == CONF_LIKELY)
 		sb_puts(sb, "probably ");
-	switch (h->h.how) {
-	case HOW_VMSPLICE:
-	case HOW_SOCKET:
-	case HOW_ZEROCOPY:
+	switch (mechanism_of(h->h.how)->ends) {
+	case ENDS_READ:
 		phrase_object(sb, h);
 		break;
-	case HOW_DIRECT_IO:
-	case HOW_AIO:
-	case HOW_IO_URING:
-		sb_puts(sb, "held by ");
-		phrase_releasers(sb, h, NAMED);
-		sb_printf(sb, " for O_DIRECT I/O to %s",
-			  h->h.target ? h->h.target : "an unknown target");
+	case ENDS_IO:
+	case ENDS_CALL:
+		phrase_purpose(sb, h);
 		break;
-	case HOW_MAPPING:
+	case ENDS_UNMAP:
 		sb_puts(sb, "mapped by ");
 		phrase_releasers(sb, h, NAMED);
+		break;
+	case ENDS_ITSELF:
+		sb_printf(sb, "held in %s, which no task owns",
+			  h->h.object_id ? h->h.object_id : "an object of the kernel");
 		break;
 	default:
 		sb_puts(sb, "held by ");

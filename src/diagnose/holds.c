@@ -2,6 +2,7 @@
 /* What keeps a page busy, in sentences: one for each hold, one for what no hold explains. */
 #include <string.h>
 
+#include "diagnose/mechanism.h"
 #include "diagnose/phrase.h"
 #include "diagnose/verdict.h"
 
@@ -84,29 +85,60 @@ static void explain_socket(struct strbuf *sb, const struct wfg_hold *h)
 				    " The page goes when the data is read, or the socket closed.");
 }
 
+static void explain_queue(struct strbuf *sb, const struct wfg_hold *h)
+{
+	if (h->h.how == HOW_VMSPLICE)
+		explain_pipe(sb, h);
+	else
+		explain_socket(sb, h);
+}
+
 /* A task that submitted I/O and goes on may be in any call by now. */
 static const char *submitting_call(const struct wfg_hold *h)
 {
-	if (h->h.how != HOW_DIRECT_IO || h->nr_releasers != 1)
+	if (h->h.how == HOW_AIO || h->h.how == HOW_IO_URING || h->nr_releasers != 1)
 		return NULL;
 	return h->releasers[0].task->t.call;
 }
 
 static void explain_io(struct strbuf *sb, const struct wfg_hold *h)
 {
+	const struct mechanism *m = mechanism_of(h->h.how);
 	const char *call = submitting_call(h);
 
 	phrase_releasers(sb, h, NAMED);
 	sb_puts(sb, h->nr_releasers > 1 ? " use" : " uses");
-	sb_puts(sb, " the page as buffer of O_DIRECT I/O to ");
-	sb_puts(sb, h->h.target ? h->h.target : "an unknown target");
-	if (h->h.how != HOW_DIRECT_IO)
-		sb_printf(sb, " by %s", h->h.how == HOW_AIO ? "libaio" : "io_uring");
-	sb_puts(sb, " that has not completed, ");
+	sb_printf(sb, " the page as buffer of %s to %s%s that has not completed, ", m->purpose,
+		  h->h.target ? h->h.target : "an unknown target", m->by);
 	phrase_count(sb, h->h.refs, "reference");
 	add_common(sb, h);
 	if (call)
 		sb_printf(sb, " The call is %s.", call);
+}
+
+static void explain_call(struct strbuf *sb, const struct wfg_hold *h)
+{
+	const char *call = submitting_call(h);
+
+	phrase_releasers(sb, h, NAMED);
+	sb_puts(sb, h->nr_releasers > 1 ? " hold" : " holds");
+	sb_printf(sb, " the page for %s", mechanism_of(h->h.how)->purpose);
+	if (h->h.target)
+		sb_printf(sb, ", %s,", h->h.target);
+	sb_puts(sb, " that has not ended, ");
+	phrase_count(sb, h->h.refs, "reference");
+	add_common(sb, h);
+	if (call)
+		sb_printf(sb, " The call is %s.", call);
+}
+
+/* No task can let go of it. */
+static void explain_kernel(struct strbuf *sb, const struct wfg_hold *h)
+{
+	sb_printf(sb, "%s keeps the page, ",
+		  h->h.object_id ? h->h.object_id : "An object of the kernel");
+	phrase_count(sb, h->h.refs, "reference");
+	add_common(sb, h);
 }
 
 static void explain_mapping(struct strbuf *sb, const struct wfg_hold *h)
@@ -133,19 +165,15 @@ static void explain_other(struct strbuf *sb, const struct wfg_hold *h)
 
 static void explain_hold(struct verdict *v, const struct wfg_hold *h)
 {
+	static void (*const explain[])(struct strbuf * sb, const struct wfg_hold *h) = {
+		[ENDS_UNKNOWN] = explain_other, [ENDS_READ] = explain_queue,
+		[ENDS_IO] = explain_io,         [ENDS_CALL] = explain_call,
+		[ENDS_UNMAP] = explain_mapping, [ENDS_ITSELF] = explain_kernel,
+	};
 	struct strbuf sb = { 0 };
 
 	sb_printf(&sb, "[%s] ", fact_confidence_name(h->h.confidence));
-	if (h->h.how == HOW_VMSPLICE)
-		explain_pipe(&sb, h);
-	else if (h->h.how == HOW_SOCKET || h->h.how == HOW_ZEROCOPY)
-		explain_socket(&sb, h);
-	else if (hold_is_io(h))
-		explain_io(&sb, h);
-	else if (h->h.how == HOW_MAPPING)
-		explain_mapping(&sb, h);
-	else
-		explain_other(&sb, h);
+	explain[mechanism_of(h->h.how)->ends](&sb, h);
 	verdict_cause(v, &sb);
 }
 
@@ -202,14 +230,17 @@ void explain_holds(struct verdict *v)
 
 bool hold_is_unread(const struct wfg_hold *h)
 {
-	if (h->h.how == HOW_SOCKET || h->h.how == HOW_ZEROCOPY)
-		return !h->h.outbound;
-	return h->h.how == HOW_VMSPLICE;
+	return mechanism_of(h->h.how)->ends == ENDS_READ && !h->h.outbound;
 }
 
 bool hold_is_io(const struct wfg_hold *h)
 {
-	return h->h.how == HOW_DIRECT_IO || h->h.how == HOW_AIO || h->h.how == HOW_IO_URING;
+	return mechanism_of(h->h.how)->ends == ENDS_IO;
+}
+
+bool hold_is_call(const struct wfg_hold *h)
+{
+	return mechanism_of(h->h.how)->ends == ENDS_CALL;
 }
 
 static bool needs_a_task(const struct wfg_hold *h)

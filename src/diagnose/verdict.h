@@ -49,6 +49,9 @@ bool hold_is_unread(const struct wfg_hold *h);
 /* I/O in flight: releases its pages when it completes, whatever its task does. */
 bool hold_is_io(const struct wfg_hold *h);
 
+/* A call that holds the page while it lasts: ending its task ends it. */
+bool hold_is_call(const struct wfg_hold *h);
+
 /* Whether every task that could release the hold is of the waiter's process. */
 bool hold_is_own(const struct wfg_hold *h, const struct wfg_task *waiter);
 

@@ -62,9 +62,23 @@ const char *fact_on_name(enum fact_on on)
 const char *fact_how_name(enum fact_how how)
 {
 	static const char *const names[HOW_MAX] = {
-		[HOW_UNKNOWN] = "unknown",   [HOW_VMSPLICE] = "vmsplice",   [HOW_SOCKET] = "socket",
-		[HOW_ZEROCOPY] = "zerocopy", [HOW_DIRECT_IO] = "direct_io", [HOW_AIO] = "aio",
-		[HOW_IO_URING] = "io_uring", [HOW_MAPPING] = "mapping",
+		[HOW_UNKNOWN] = "unknown",
+		[HOW_VMSPLICE] = "vmsplice",
+		[HOW_SOCKET] = "socket",
+		[HOW_ZEROCOPY] = "zerocopy",
+		[HOW_DIRECT_IO] = "direct_io",
+		[HOW_AIO] = "aio",
+		[HOW_IO_URING] = "io_uring",
+		[HOW_FUSE] = "fuse",
+		[HOW_NFS] = "nfs",
+		[HOW_P9] = "9p",
+		[HOW_SG_IO] = "sg_io",
+		[HOW_PROCESS_VM] = "process_vm",
+		[HOW_PTRACE] = "ptrace",
+		[HOW_COREDUMP] = "coredump",
+		[HOW_KVM] = "kvm",
+		[HOW_MAPPING] = "mapping",
+		[HOW_KERNEL] = "kernel",
 	};
 
 	return NAME(names, how);

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <stddef.h>
+
+#include "diagnose/mechanism.h"
+
+static const struct mechanism mechanisms[HOW_MAX] = {
+	[HOW_UNKNOWN] = { ENDS_UNKNOWN, "an unknown purpose", "" },
+	[HOW_VMSPLICE] = { ENDS_READ, NULL, "" },
+	[HOW_SOCKET] = { ENDS_READ, NULL, "" },
+	[HOW_ZEROCOPY] = { ENDS_READ, NULL, "" },
+	[HOW_DIRECT_IO] = { ENDS_IO, "O_DIRECT I/O", "" },
+	[HOW_AIO] = { ENDS_IO, "O_DIRECT I/O", " by libaio" },
+	[HOW_IO_URING] = { ENDS_IO, "O_DIRECT I/O", " by io_uring" },
+	[HOW_FUSE] = { ENDS_IO, "direct I/O", " through FUSE" },
+	[HOW_NFS] = { ENDS_IO, "direct I/O", " over NFS" },
+	[HOW_P9] = { ENDS_IO, "zero-copy I/O", " over 9p" },
+	[HOW_SG_IO] = { ENDS_IO, "a pass-through command", "" },
+	[HOW_PROCESS_VM] = { ENDS_CALL, "a process_vm_readv(2) or process_vm_writev(2)", "" },
+	[HOW_PTRACE] = { ENDS_CALL, "access to another task's memory", "" },
+	[HOW_COREDUMP] = { ENDS_CALL, "a core dump", "" },
+	[HOW_KVM] = { ENDS_CALL, "a virtual machine's memory", "" },
+	[HOW_MAPPING] = { ENDS_UNMAP, NULL, "" },
+	[HOW_KERNEL] = { ENDS_ITSELF, NULL, "" },
+};
+
+const struct mechanism *mechanism_of(enum fact_how how)
+{
+	return &mechanisms[(unsigned int)how < HOW_MAX ? how : HOW_UNKNOWN];
+}
