@@ -65,6 +65,13 @@ void sb_printf(struct strbuf *sb, const char *fmt, ...)
 	va_end(again);
 }
 
+void sb_reset(struct strbuf *sb)
+{
+	sb->len = 0;
+	sb->failed = false;
+	sb_add(sb, "", 0);
+}
+
 char *sb_take(struct strbuf *sb)
 {
 	char *s;

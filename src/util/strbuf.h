@@ -18,6 +18,9 @@ void sb_putc(struct strbuf *sb, char c);
 
 __attribute__((format(printf, 2, 3))) void sb_printf(struct strbuf *sb, const char *fmt, ...);
 
+/* Empties sb and keeps its memory for the next string; s is then "" unless memory ran out. */
+void sb_reset(struct strbuf *sb);
+
 /* Hands the string over to the caller, who frees it, and empties sb. NULL without memory. */
 char *sb_take(struct strbuf *sb);
 

@@ -33,6 +33,15 @@ static const struct range wide[] = {
 	{ 0xffe0, 0xffe6 }, { 0x1f300, 0x1faff }, { 0x20000, 0x3fffd },
 };
 
+/* What is drawn over the character before it. */
+static const struct range combining[] = {
+	{ 0x300, 0x36f },   { 0x483, 0x489 },   { 0x591, 0x5bd },   { 0x610, 0x61a },
+	{ 0x64b, 0x65f },   { 0x6d6, 0x6dc },   { 0x900, 0x902 },   { 0x93c, 0x93c },
+	{ 0x941, 0x948 },   { 0xe31, 0xe31 },   { 0xe34, 0xe3a },   { 0xe47, 0xe4e },
+	{ 0x1ab0, 0x1aff }, { 0x1dc0, 0x1dff }, { 0x20d0, 0x20ff }, { 0xfe00, 0xfe0f },
+	{ 0xfe20, 0xfe2f },
+};
+
 static bool in_ranges(u32 cp, const struct range *r, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -148,33 +157,31 @@ bool text_date(struct strbuf *sb, s64 sec, s32 ms, s32 utc_offset)
 	return true;
 }
 
-/* Columns of a valid sequence. */
-static size_t columns(u32 cp)
+size_t text_columns(u32 cp)
 {
-	if (cp >= 0x300 && cp <= 0x36f)
+	if (IN(cp, combining))
 		return 0;
 	return IN(cp, wide) ? 2 : 1;
 }
 
-static size_t width(const char *s)
+size_t text_width(const char *s)
 {
 	size_t w = 0;
 	u32 cp;
 
 	for (size_t n; *s && (n = text_decode(s, &cp)); s += n)
-		w += columns(cp);
+		w += text_columns(cp);
 	return w;
 }
 
-/* Bytes of s that go on a line with room columns: up to a space if there is one, at least one. */
-static size_t fit(const char *s, size_t room)
+size_t text_fit(const char *s, size_t room)
 {
 	size_t at = 0, space = 0, w = 0, n;
 	u32 cp;
 
 	for (; s[at]; at += n) {
 		n = text_decode(s + at, &cp);
-		w += columns(cp);
+		w += text_columns(cp);
 		if (s[at] == ' ' && at && w <= room + 1)
 			space = at;
 		if (w > room)
@@ -188,8 +195,8 @@ static void wrap_visible(FILE *out, const char *first, const char *rest, const c
 	const char *prefix = first;
 
 	do {
-		size_t used = width(prefix);
-		size_t n = fit(s, used < TEXT_WIDTH ? TEXT_WIDTH - used : 1);
+		size_t used = text_width(prefix);
+		size_t n = text_fit(s, used < TEXT_WIDTH ? TEXT_WIDTH - used : 1);
 
 		fprintf(out, "%s%.*s\n", prefix, (int)n, s);
 		s += n;

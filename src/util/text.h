@@ -17,6 +17,18 @@
 /* Bytes of the valid UTF-8 sequence at s (1 to 4) with *cp its code point; 0 when it is none. */
 size_t text_decode(const char *s, u32 *cp);
 
+/* Columns that a code point takes on a terminal: 0 when it is drawn over the one before, 1 or 2. */
+size_t text_columns(u32 cp);
+
+/* Columns of valid UTF-8; what follows an invalid byte is not counted. */
+size_t text_width(const char *s);
+
+/*
+ * Bytes of s, valid UTF-8, that go on a line of room columns: up to a space where there is one, at
+ * least one character.
+ */
+size_t text_fit(const char *s, size_t room);
+
 /*
  * Appends s with everything that could move the cursor, hide or reorder text made visible:
  * controls, DEL and bytes that are not UTF-8 as \xNN, C1 controls and invisible or bidirectional
