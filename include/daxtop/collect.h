@@ -63,6 +63,20 @@ struct snapshot_opts {
 	bool walk_all;             /* run every walker though nobody waits: to measure them */
 };
 
+/* A machine, or a saved image, kept ready to be looked at again and again. */
+struct source;
+
+/*
+ * Checks what the machine allows and loads what a look needs. opts and what it points to must
+ * outlive the source; image_write is for snapshot() only. NULL with *why filled.
+ */
+struct source *source_open(const struct snapshot_opts *opts, struct refusal *why);
+
+/* One look: emits what preflight() and snapshot() would. 0, or -1 with *why filled. */
+int source_look(struct source *src, fact_sink_fn sink, void *arg, struct refusal *why);
+
+void source_close(struct source *src);
+
 /*
  * Looks at the machine once and emits the facts of every wait on a DAX page. Loads two BPF objects
  * for the time of the call and leaves nothing behind. 0, or -1 with *why filled.

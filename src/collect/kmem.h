@@ -63,6 +63,8 @@ struct kmem_ops {
 	 * not there or does not answer within a second.
 	 */
 	char *(*read_file)(struct kmem *k, const char *path);
+	/* Reads the clocks anew before a further look. 0 or -errno; NULL: time stands still. */
+	int (*renew)(struct kmem *k);
 	void (*close)(struct kmem *k);
 };
 

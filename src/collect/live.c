@@ -246,11 +246,55 @@ static void live_close(struct kmem *k)
 	free(l);
 }
 
+/*
+ * A task's sched_info.last_arrival is when it last got a CPU, on the scheduler's own clock. Ours,
+ * read right after a short sleep, is that clock's now.
+ */
+static int read_clock(struct live *l)
+{
+	struct timespec nap = { .tv_nsec = 1000 };
+	int err;
+
+	nanosleep(&nap, NULL);
+	err = run_peek(l, 0);
+	if (err)
+		return err;
+	l->k.self = l->peek->bss->self;
+	kmem_get(&l->k, l->k.self, KF_TASK_LAST_ARRIVAL, &l->k.now);
+	return 0;
+}
+
+static void read_time(struct kmem_time *t)
+{
+	struct timespec real, mono;
+	struct tm local;
+
+	clock_gettime(CLOCK_REALTIME, &real);
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	localtime_r(&real.tv_sec, &local);
+	*t = (struct kmem_time){
+		.sec = real.tv_sec,
+		.nsec = real.tv_nsec,
+		.utc_offset = local.tm_gmtoff,
+		.mono_ns = mono.tv_sec * 1000000000ULL + mono.tv_nsec,
+	};
+}
+
+static int live_renew(struct kmem *k)
+{
+	int err = read_clock((struct live *)k);
+
+	if (!err)
+		read_time(&k->time);
+	return err;
+}
+
 static const struct kmem_ops live_ops = {
 	.readv = live_readv,
 	.symbolize = live_symbolize,
 	.tasks = live_tasks,
 	.read_file = live_read_file,
+	.renew = live_renew,
 	.close = live_close,
 };
 
@@ -389,43 +433,10 @@ static void lookup_symbols(struct live *l)
 		l->k.sym[s] = lookup_by_helper(l, ksym_name(s));
 }
 
-/*
- * A task's sched_info.last_arrival is when it last got a CPU, on the scheduler's own clock. Ours,
- * read right after a short sleep, is that clock's now.
- */
-static int read_clock(struct live *l, struct refusal *why)
-{
-	struct timespec nap = { .tv_nsec = 1000 };
-	int err;
-
-	nanosleep(&nap, NULL);
-	err = run_peek(l, 0);
-	if (err)
-		return refuse_load(why, "peek", err);
-	l->k.self = l->peek->bss->self;
-	kmem_get(&l->k, l->k.self, KF_TASK_LAST_ARRIVAL, &l->k.now);
-	return 0;
-}
-
-static void read_time(struct kmem_time *t)
-{
-	struct timespec real, mono;
-	struct tm local;
-
-	clock_gettime(CLOCK_REALTIME, &real);
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	localtime_r(&real.tv_sec, &local);
-	*t = (struct kmem_time){
-		.sec = real.tv_sec,
-		.nsec = real.tv_nsec,
-		.utc_offset = local.tm_gmtoff,
-		.mono_ns = mono.tv_sec * 1000000000ULL + mono.tv_nsec,
-	};
-}
-
 struct kmem *kmem_live(struct refusal *why)
 {
 	struct live *l = calloc(1, sizeof(*l));
+	int err;
 
 	libbpf_set_print(print_libbpf);
 	if (!l) {
@@ -433,12 +444,16 @@ struct kmem *kmem_live(struct refusal *why)
 		return NULL;
 	}
 	l->k.ops = &live_ops;
-	if (load_fields(l, why) || load_peek(l, why) || load_enumerate(l, why) ||
-	    read_clock(l, why)) {
+	if (load_fields(l, why) || load_peek(l, why) || load_enumerate(l, why)) {
+		live_close(&l->k);
+		return NULL;
+	}
+	err = live_renew(&l->k);
+	if (err) {
+		refuse_load(why, "peek", err);
 		live_close(&l->k);
 		return NULL;
 	}
 	lookup_symbols(l);
-	read_time(&l->k.time);
 	return &l->k;
 }

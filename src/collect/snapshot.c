@@ -8,6 +8,7 @@
 #include "collect/mounts.h"
 #include "collect/snap.h"
 #include "collect/task_flags.h"
+#include "util/fact_pack.h"
 
 /* A wake-up in progress is over long before; a lost one is not. */
 #define IDLE_RECHECKS   4
@@ -225,6 +226,16 @@ int snapshot_kmem(struct kmem *k, const struct snapshot_opts *opts, fact_sink_fn
 	return err;
 }
 
+static int look_at(struct kmem *k, const struct snapshot_opts *opts, fact_sink_fn sink, void *arg,
+		   struct refusal *why)
+{
+	int err = snapshot_kmem(k, opts, sink, arg);
+
+	return err ? refuse(why, STATUS_ERROR, "the report would be incomplete", "daxtrace -vv",
+			    "reading kernel memory failed: %s", strerror(-err)) :
+		     0;
+}
+
 int snapshot(const struct snapshot_opts *opts, fact_sink_fn sink, void *arg, struct refusal *why)
 {
 	struct kmem *k = open_kmem(opts, why);
@@ -232,12 +243,55 @@ int snapshot(const struct snapshot_opts *opts, fact_sink_fn sink, void *arg, str
 
 	if (!k)
 		return -1;
-	err = snapshot_kmem(k, opts, sink, arg);
-	if (err)
-		refuse(why, STATUS_ERROR, "the report would be incomplete", "daxtrace -vv",
-		       "reading kernel memory failed: %s", strerror(-err));
-	else
+	err = look_at(k, opts, sink, arg, why);
+	if (!err)
 		err = save_image(k, opts, why);
 	kmem_close(k);
 	return err ? -1 : 0;
+}
+
+struct source {
+	struct kmem *k;
+	const struct snapshot_opts *opts;
+	struct strbuf preflight; /* its facts, packed: what they say does not change */
+};
+
+struct source *source_open(const struct snapshot_opts *opts, struct refusal *why)
+{
+	struct source *src = calloc(1, sizeof(*src));
+
+	if (!src) {
+		refuse(why, STATUS_ERROR, "nothing was looked at", "", "out of memory");
+		return NULL;
+	}
+	src->opts = opts;
+	/* An image needs nothing of this machine. */
+	if (opts->image_read || !preflight(fact_pack, &src->preflight, why))
+		src->k = open_kmem(opts, why);
+	if (src->k)
+		return src;
+	source_close(src);
+	return NULL;
+}
+
+int source_look(struct source *src, fact_sink_fn sink, void *arg, struct refusal *why)
+{
+	int err = src->k->ops->renew ? src->k->ops->renew(src->k) : 0;
+
+	if (!err)
+		err = fact_unpack(src->preflight.s, src->preflight.len, sink, arg);
+	if (err)
+		return refuse(why, STATUS_ERROR, "nothing was looked at", "daxtrace -vv", "%s",
+			      strerror(-err));
+	return look_at(src->k, src->opts, sink, arg, why);
+}
+
+void source_close(struct source *src)
+{
+	if (!src)
+		return;
+	if (src->k)
+		kmem_close(src->k);
+	sb_free(&src->preflight);
+	free(src);
 }

@@ -24,7 +24,7 @@ static int64_t now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-static int write_all(int fd, const void *buf, size_t len)
+int bounded_write(int fd, const void *buf, size_t len)
 {
 	const char *at = buf;
 
@@ -45,10 +45,13 @@ static int write_all(int fd, const void *buf, size_t len)
  * A child stuck in D outlives the tool. It must not keep alive what the tool had open: BPF
  * programs, or the pipe on stdout whose reader waits for its end.
  */
-static int keep_only(int fd)
+int bounded_child(int fd, pid_t parent)
 {
 	int null;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		return -1;
 	if (dup2(fd, 3) < 0)
 		return -1;
 	null = open("/dev/null", O_RDWR);
@@ -64,14 +67,13 @@ static void run_child(bounded_fn fn, void *arg, void *buf, size_t len, int fd, p
 {
 	ssize_t n;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent || keep_only(fd))
+	if (bounded_child(fd, parent))
 		_exit(1);
 	n = fn(arg, buf, len);
 	if (n > 0 && (size_t)n > len)
 		n = -EOVERFLOW;
-	if (!write_all(3, &n, sizeof(n)) && n > 0)
-		write_all(3, buf, n);
+	if (!bounded_write(3, &n, sizeof(n)) && n > 0)
+		bounded_write(3, buf, n);
 	_exit(0);
 }
 
@@ -117,8 +119,7 @@ static ssize_t read_answer(int fd, void *buf, size_t len, int64_t deadline)
 	return err ? err : n;
 }
 
-/* Never blocks in waitpid(): even the exit of a child can sleep in D. */
-static void reap(pid_t pid, bool answered)
+void bounded_reap(pid_t pid, bool answered)
 {
 	int pidfd = syscall(SYS_pidfd_open, pid, 0);
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };
@@ -147,7 +148,7 @@ ssize_t bounded_call(bounded_fn fn, void *arg, void *buf, size_t len, int timeou
 	close(fds[1]);
 	if (pid > 0) {
 		ret = read_answer(fds[0], buf, len, deadline);
-		reap(pid, ret != -ETIMEDOUT);
+		bounded_reap(pid, ret != -ETIMEDOUT);
 	} else {
 		ret = -errno;
 	}

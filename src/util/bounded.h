@@ -7,6 +7,7 @@
 #ifndef DAXTOP_BOUNDED_H
 #define DAXTOP_BOUNDED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -23,5 +24,20 @@ typedef ssize_t (*bounded_fn)(void *arg, void *buf, size_t len);
  * when that sleep ends. Only for a process with one thread, or an fn that takes no locks.
  */
 ssize_t bounded_call(bounded_fn fn, void *arg, void *buf, size_t len, int timeout_ms);
+
+/*
+ * For a child that lives longer: called first in it, it makes the child die with its parent and
+ * leaves it fd, as descriptor 3, and /dev/null as 0 to 2. 0, or -1: it is to exit.
+ */
+int bounded_child(int fd, pid_t parent);
+
+/* Writes all of buf. 0 or -errno. */
+int bounded_write(int fd, const void *buf, size_t len);
+
+/*
+ * Waits a moment for the end of a child, kills it when it does not come, or at once when it has not
+ * answered. Never blocks for long: even the exit of a child can sleep in D.
+ */
+void bounded_reap(pid_t pid, bool answered);
 
 #endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Looks at the machine in a child process, so that whoever asks never waits: not for a look that
+ * takes long, and not for one that hangs with the machine.
+ */
+#ifndef COLLECT_FEED_H
+#define COLLECT_FEED_H
+
+#include <daxtop/collect.h>
+
+struct feed;
+
+/* What a look brought; valid until the next call for the same feed. */
+struct feed_answer {
+	struct refusal why; /* why.status is STATUS_OK when it succeeded */
+	const char *facts;  /* packed, see util/fact_pack.h; empty when it failed */
+	size_t len;
+};
+
+/*
+ * Starts the child, which loads what it needs and takes a first look. NULL with *why filled. Opts
+ * and what it points to must stay until feed_stop().
+ */
+struct feed *feed_start(const struct snapshot_opts *opts, struct refusal *why);
+
+/* A descriptor that is readable when feed_read() has something to do. */
+int feed_fd(const struct feed *f);
+
+/* Asks for a look; nothing while an answer is due. 0 or -errno. */
+int feed_ask(struct feed *f);
+
+/* Whether an answer is due. */
+bool feed_is_busy(const struct feed *f);
+
+/*
+ * Takes what has come, without waiting. 1 when the answer is complete, 0 when it is not yet, -EPIPE
+ * when the child has ended, -ENOMEM or another -errno.
+ */
+int feed_read(struct feed *f, struct feed_answer *ret);
+
+/* Ends the child and frees the feed; NULL is nothing. */
+void feed_stop(struct feed *f);
+
+#endif
