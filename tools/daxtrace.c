@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* daxtrace: who blocks whom on DAX files, told once. Wiring and exit statuses only. */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <daxtop/collect.h>
 #include <daxtop/diagnose.h>
@@ -14,6 +12,7 @@
 
 #include "util/log.h"
 #include "util/opts.h"
+#include "util/std.h"
 #include "util/strbuf.h"
 
 static const char no_answer[] = "there is no answer to print";
@@ -47,13 +46,6 @@ static int look(const struct opts *o, struct wfg *g, struct refusal *why)
 	return err < -1 ? refuse_errno(why, err) : err;
 }
 
-/* What was asked, as words for a sentence. */
-static void name_scope(struct strbuf *sb, const struct opts *o)
-{
-	for (size_t i = 0; i < o->nr_paths; i++)
-		sb_printf(sb, "%s%s", i ? ", " : "", o->paths[i]);
-}
-
 static int show(const struct opts *o, const struct wfg *g, const struct findings *f)
 {
 	struct strbuf scope = { 0 };
@@ -64,7 +56,7 @@ static int show(const struct opts *o, const struct wfg *g, const struct findings
 	};
 	int err;
 
-	name_scope(&scope, o);
+	opts_name_scope(&scope, o);
 	view.scope = scope.s;
 	if (o->json)
 		err = view_json(stdout, g, f, &view);
@@ -140,41 +132,18 @@ static int run_and_tell(const struct opts *o)
 	return why.status;
 }
 
-/* A file opened as descriptor 1 would get the report: occupy what the caller left closed. */
-static void occupy_standard_descriptors(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	while (fd >= 0 && fd < 3);
-	if (fd >= 3)
-		close(fd);
-}
-
-/* A full disk or a closed pipe: a report that is cut off must not pass for a whole one. */
-static int close_stdout(int status)
-{
-	int failed = ferror(stdout);
-
-	if ((!fclose(stdout) && !failed) || status == STATUS_ERROR)
-		return status;
-	log_msg(LOG_ERROR, "the output is incomplete: %s", strerror(errno ? errno : EIO));
-	return STATUS_ERROR;
-}
-
 int main(int argc, char **argv)
 {
 	struct opts o;
 	int status;
 
-	occupy_standard_descriptors();
+	std_occupy();
 	signal(SIGPIPE, SIG_IGN);
-	status = opts_parse(&o, argc, argv);
+	status = opts_parse(&o, DAXTRACE, argc, argv);
 	if (status == OPTS_RUN) {
 		log_set_level(o.verbose);
 		collect_set_verbosity(o.verbose);
 		status = run_and_tell(&o);
 	}
-	return close_stdout(status);
+	return std_close(status);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "util/log.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -13,6 +14,14 @@ void log_set_level(int level)
 	max_level = level;
 }
 
+static void tell(const char *s)
+{
+	char first[32];
+
+	snprintf(first, sizeof(first), "%s: ", program_invocation_short_name);
+	text_wrap(stderr, first, "  ", s);
+}
+
 void log_msg(enum log_level level, const char *fmt, ...)
 {
 	char line[1024];
@@ -23,12 +32,12 @@ void log_msg(enum log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	text_wrap(stderr, "daxtrace: ", "  ", line);
+	tell(line);
 }
 
 void log_refusal(const char *cause, const char *consequence, const char *command)
 {
-	text_wrap(stderr, "daxtrace: ", "  ", cause);
+	tell(cause);
 	if (*consequence)
 		text_wrap(stderr, "  without it: ", "    ", consequence);
 	if (*command)

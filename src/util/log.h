@@ -12,7 +12,7 @@ enum log_level {
 /* Messages above this level are dropped; LOG_ERROR until it is set. */
 void log_set_level(int level);
 
-/* "daxtrace: ...", wrapped; the newline is added, and what could steer the terminal is escaped. */
+/* "PROGRAM: ...", wrapped; the newline is added, and what could steer the terminal is escaped. */
 void log_msg(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /*

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The command line of daxtrace. */
+/* The command lines of daxtrace and daxtop, and what is typed as a filter into daxtop. */
 #ifndef DAXTOP_OPTS_H
 #define DAXTOP_OPTS_H
 
@@ -7,6 +7,30 @@
 #include <stdio.h>
 
 #include <daxtop/view.h>
+
+#include "util/strbuf.h"
+
+enum program {
+	DAXTRACE = 1, /* bits: an option may be of both */
+	DAXTOP = 2,
+};
+
+enum filter_kind { FILTER_NAME = 0, FILTER_PID, FILTER_COMM, FILTER_OP, FILTER_HOW, FILTER_MIN };
+
+enum { FILTER_KINDS = FILTER_MIN + 1, FILTER_WORDS = 16 };
+
+/* One condition on the waits to show. */
+struct filter_word {
+	enum filter_kind key;
+	const char *arg;
+};
+
+struct filter_words {
+	struct filter_word w[FILTER_WORDS];
+	u32 n;
+};
+
+enum color { COLOR_AUTO = 0, COLOR_ALWAYS, COLOR_NEVER };
 
 struct opts {
 	char *const *paths; /* points into argv */
@@ -20,6 +44,14 @@ struct opts {
 	const char *image_write; /* NULL no */
 	const char *image_read;  /* NULL no */
 	const char *without;     /* NULL no */
+	/* of daxtop only */
+	u64 delay_ns;
+	u64 iterations; /* 0 without end */
+	bool batch;
+	bool ascii;
+	enum color color;
+	const char *sort; /* a column, "-" before it inverts; NULL by age */
+	struct filter_words filter;
 };
 
 enum opt_arg { ARG_NO, ARG_OPTIONAL, ARG_REQUIRED };
@@ -38,22 +70,36 @@ struct opt_def {
 	const char *group;
 	const char *help;
 	const struct opt_later *later; /* NULL: it is in this version */
+	unsigned int programs;         /* bits of enum program */
 };
 
-/* All options, in the order of --help; an entry without a name ends them. */
+/* All options of both, in the order of --help; an entry without a name ends them. */
 extern const struct opt_def opt_table[];
 
 /* No exit status: the program is to run. */
 enum { OPTS_RUN = -1 };
 
 /*
- * Fills o from the command line; argv is permuted. Returns OPTS_RUN, or the exit status when there
- * is nothing left to do: 0 after --help and --version, 1 after a usage error, 2 when what was
- * asked for is not in this version. Errors have been printed then.
+ * Fills o from the command line of a program; argv is permuted. Returns OPTS_RUN, or the exit status
+ * when there is nothing left to do: 0 after --help and --version, 1 after a usage error, 2 when what
+ * was asked for is not in this version. Errors have been printed then.
  */
-int opts_parse(struct opts *o, int argc, char **argv);
+int opts_parse(struct opts *o, enum program program, int argc, char **argv);
+
+/*
+ * The filter options among daxtop's, from text that was typed in: words between blanks. A word that
+ * is no option is (part of) a path or command name. Writes NULs into text, which words then point
+ * to. 0, or -EINVAL with the reason in error.
+ */
+int opts_filter(struct filter_words *words, char *text, char *error, size_t len);
+
+/* What was asked, as words for a sentence; nothing for every DAX mount. */
+void opts_name_scope(struct strbuf *sb, const struct opts *o);
+
+/* A time with its unit, us, ms, s, min or h: "1.5s". */
+bool opts_time(const char *text, u64 *ns);
 
 /* Prints --help. Errors stick in the stream. */
-void opts_help(FILE *out);
+void opts_help(FILE *out, enum program program);
 
 #endif

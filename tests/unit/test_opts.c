@@ -33,23 +33,17 @@ static void release(int fd, int saved)
 	close(saved);
 }
 
-/* Parses a NULL-terminated command line without the program's name. */
-static int parse(struct opts *o, ...)
+/* Parses a command line of argc words, the first of which will be the program's name. */
+static int parse_argv(struct opts *o, enum program program, int argc, char **argv)
 {
-	static char *argv[ARGS_MAX + 2];
 	FILE *f = tmpfile();
-	int argc = 1, status, saved_out, saved_err;
-	va_list ap;
+	int status, saved_out, saved_err;
 
 	assert_non_null(f);
-	argv[0] = (char *)"daxtrace";
-	va_start(ap, o);
-	while ((argv[argc] = va_arg(ap, char *)))
-		argc++;
-	va_end(ap);
+	argv[0] = (char *)"overwritten";
 	capture(1, f, &saved_out);
 	capture(2, f, &saved_err);
-	status = opts_parse(o, argc, argv);
+	status = opts_parse(o, program, argc, argv);
 	release(1, saved_out);
 	release(2, saved_err);
 	rewind(f);
@@ -57,6 +51,23 @@ static int parse(struct opts *o, ...)
 	fclose(f);
 	return status;
 }
+
+/* Parses a NULL-terminated command line without the program's name. */
+static int parse_of(enum program program, struct opts *o, ...)
+{
+	static char *argv[ARGS_MAX + 2];
+	int argc = 1;
+	va_list ap;
+
+	va_start(ap, o);
+	while ((argv[argc] = va_arg(ap, char *)))
+		argc++;
+	va_end(ap);
+	return parse_argv(o, program, argc, argv);
+}
+
+#define parse(...)     parse_of(DAXTRACE, __VA_ARGS__)
+#define parse_top(...) parse_of(DAXTOP, __VA_ARGS__)
 
 static void assert_said(const char *text)
 {
@@ -107,7 +118,7 @@ static void stacks(void **state)
 	assert_int_equal(o.stacks, STACKS_NONE);
 	assert_int_equal(parse(&o, "--stacks=all", NULL), STATUS_ERROR);
 	assert_said("--stacks=all");
-	assert_said("Try 'daxtrace --help'");
+	assert_said("Try 'test_opts --help'");
 }
 
 static void usage_errors(void **state)
@@ -117,7 +128,7 @@ static void usage_errors(void **state)
 	(void)state;
 	assert_int_equal(parse(&o, "--nonsense", NULL), STATUS_ERROR);
 	assert_said("nonsense");
-	assert_said("Try 'daxtrace --help'");
+	assert_said("Try 'test_opts --help'");
 	assert_int_equal(parse(&o, "--image-read", NULL), STATUS_ERROR);
 	assert_int_equal(parse(&o, "--image", "x", NULL), STATUS_ERROR);
 	assert_said("ambiguous");
@@ -126,28 +137,37 @@ static void usage_errors(void **state)
 	assert_int_equal(parse(&o, "--check", "/mnt", NULL), STATUS_ERROR);
 }
 
-static void unique_prefixes(void **state)
+/* Each program has to be usable with the shortest prefix that no other of its options shares. */
+static void assert_unique_prefixes(enum program program)
 {
 	struct opts o;
 
-	(void)state;
 	for (const struct opt_def *d = opt_table; d->name; d++) {
 		const struct opt_def *e;
 		char prefix[64];
 
-		/* The shortest prefix that no other option shares. */
+		if (!(d->programs & program))
+			continue;
 		for (size_t len = 1; len <= strlen(d->name); len++) {
 			for (e = opt_table; e->name; e++)
-				if (e != d && !strncmp(e->name, d->name, len))
+				if (e != d && e->programs & program &&
+				    !strncmp(e->name, d->name, len))
 					break;
 			snprintf(prefix, sizeof(prefix), "--%.*s", (int)len, d->name);
 			if (!e->name)
 				break;
 		}
-		parse(&o, prefix, d->arg == ARG_REQUIRED ? "x" : NULL, NULL);
+		parse_of(program, &o, prefix, d->arg == ARG_REQUIRED ? "1" : NULL, NULL);
 		assert_null(strstr(said, "ambiguous"));
-		assert_null(strstr(said, "Try"));
+		assert_null(strstr(said, "unrecognized"));
 	}
+}
+
+static void unique_prefixes(void **state)
+{
+	(void)state;
+	assert_unique_prefixes(DAXTRACE);
+	assert_unique_prefixes(DAXTOP);
 }
 
 static void later_options_are_refused(void **state)
@@ -172,52 +192,124 @@ static void later_options_are_refused(void **state)
 	assert_int_equal(n, 4);
 }
 
-static void help_and_version(void **state)
+static void assert_help(enum program program, const char *name)
 {
+	char expected[64];
 	struct opts o;
 
-	(void)state;
-	assert_int_equal(parse(&o, "--version", NULL), STATUS_OK);
-	assert_string_equal(said, "daxtrace " DAXTOP_VERSION "\n");
-	assert_int_equal(parse(&o, "-h", NULL), STATUS_OK);
+	snprintf(expected, sizeof(expected), "%s " DAXTOP_VERSION "\n", name);
+	assert_int_equal(parse_of(program, &o, "--version", NULL), STATUS_OK);
+	assert_string_equal(said, expected);
+	assert_int_equal(parse_of(program, &o, "-h", NULL), STATUS_OK);
 	for (const struct opt_def *d = opt_table; d->name; d++) {
-		char option[64];
-
-		snprintf(option, sizeof(option), "--%s", d->name);
-		assert_said(option);
+		snprintf(expected, sizeof(expected), "--%s", d->name);
+		if (!(d->programs & program))
+			continue;
+		assert_said(expected);
 		assert_said(d->help);
 	}
-}
-
-static void help_fits_a_terminal(void **state)
-{
-	struct opts o;
-
-	(void)state;
-	assert_int_equal(parse(&o, "--help", NULL), STATUS_OK);
 	for (char *line = strtok(said, "\n"); line; line = strtok(NULL, "\n"))
 		if (strlen(line) > 80)
 			fail_msg("%zu columns: %s", strlen(line), line);
 }
 
-/* A short option means one thing, and every group of the table is printed. */
+static void help_and_version(void **state)
+{
+	(void)state;
+	assert_help(DAXTRACE, "daxtrace");
+	assert_help(DAXTOP, "daxtop");
+}
+
+/* For each program an option means one thing, and every option is of one. */
 static void table_is_sound(void **state)
 {
 	(void)state;
 	for (const struct opt_def *d = opt_table; d->name; d++) {
 		assert_true(d->arg == ARG_NO ? !d->arg_name : !!d->arg_name);
 		assert_non_null(d->group);
+		assert_true(d->programs & (DAXTRACE | DAXTOP));
 		for (const struct opt_def *e = opt_table; e != d; e++) {
+			if (!(d->programs & e->programs))
+				continue;
 			assert_int_not_equal(d->key, e->key);
 			assert_string_not_equal(d->name, e->name);
 		}
 	}
 }
 
-/* The manual, from OPTIONS on to the next section; "\-" has become "-". */
-static char *manual_options(void)
+static void daxtop_options(void **state)
 {
-	const char *path = getenv("DAXTRACE_MAN") ? getenv("DAXTRACE_MAN") : "man/daxtrace.8";
+	struct opts o;
+
+	(void)state;
+	assert_int_equal(parse_top(&o, NULL), OPTS_RUN);
+	assert_int_equal(o.delay_ns, 1000000000);
+	assert_int_equal(o.stacks, STACKS_BOTH);
+	assert_int_equal(parse_top(&o, "-bn3", "-d", "1.5s", "-s-pid", "--color", "--ascii",
+				   "-p1,2", "/mnt", NULL),
+			 OPTS_RUN);
+	assert_true(o.batch && o.ascii);
+	assert_int_equal(o.iterations, 3);
+	assert_int_equal(o.delay_ns, 1500000000);
+	assert_int_equal(o.color, COLOR_ALWAYS);
+	assert_string_equal(o.sort, "-pid");
+	assert_int_equal(o.filter.n, 1);
+	assert_int_equal(o.filter.w[0].key, FILTER_PID);
+	assert_int_equal(o.nr_paths, 1);
+	assert_int_equal(parse_top(&o, "-J", NULL), STATUS_ERROR);
+	assert_int_equal(parse_top(&o, "-d5", NULL), STATUS_ERROR);
+	assert_said("--delay=5");
+	assert_int_equal(parse_top(&o, "-d1ms", NULL), STATUS_ERROR);
+	assert_int_equal(parse_top(&o, "-n0", NULL), STATUS_ERROR);
+	assert_int_equal(parse_top(&o, "-n-1", NULL), STATUS_ERROR);
+	assert_int_equal(parse_top(&o, "--color=pink", NULL), STATUS_ERROR);
+}
+
+static void times(void **state)
+{
+	u64 ns = 0;
+
+	(void)state;
+	assert_true(opts_time("500ms", &ns));
+	assert_int_equal(ns, 500000000);
+	assert_true(opts_time("2min", &ns));
+	assert_int_equal(ns, 120000000000);
+	assert_true(opts_time("0.5h", &ns));
+	assert_int_equal(ns, 1800000000000);
+	assert_false(opts_time("5", &ns));
+	assert_false(opts_time("", &ns));
+	assert_false(opts_time("s", &ns));
+	assert_false(opts_time("-1s", &ns));
+	assert_false(opts_time("1.2.3s", &ns));
+	assert_false(opts_time("1sec", &ns));
+}
+
+static void typed_filters(void **state)
+{
+	char text[] = "-p 12,13 --how vmsplice  /pmem1 -C !cat", wrong[] = "-b", many[64] = "";
+	struct filter_words w;
+	char error[128];
+
+	(void)state;
+	assert_int_equal(opts_filter(&w, text, error, sizeof(error)), 0);
+	assert_int_equal(w.n, 4);
+	assert_string_equal(w.w[0].arg, "12,13");
+	assert_int_equal(w.w[1].key, FILTER_HOW);
+	assert_int_equal(w.w[3].key, FILTER_NAME);
+	assert_string_equal(w.w[3].arg, "/pmem1");
+	assert_int_not_equal(opts_filter(&w, wrong, error, sizeof(error)), 0);
+	assert_non_null(strstr(error, "filters are"));
+	for (int i = 0; i <= FILTER_WORDS; i++)
+		strcat(many, "a ");
+	assert_int_not_equal(opts_filter(&w, many, error, sizeof(error)), 0);
+	many[0] = '\0';
+	assert_int_equal(opts_filter(&w, many, error, sizeof(error)), 0);
+	assert_int_equal(w.n, 0);
+}
+
+/* The manual, from OPTIONS on to the next section; "\-" has become "-". */
+static char *manual_options(const char *path)
+{
 	static char text[65536];
 	FILE *f = fopen(path, "r");
 	char *from, *to, *out;
@@ -258,20 +350,29 @@ static void manual_head(const struct opt_def *d, char *head, size_t len)
 			 d->arg_name);
 }
 
-static void manual_has_the_same_options(void **state)
+static void assert_manual(enum program program, const char *path)
 {
-	char *text = manual_options(), head[128];
+	char *text = manual_options(path), head[128];
 	int documented = 0, n = 0;
 
-	(void)state;
-	for (const struct opt_def *d = opt_table; d->name; d++, n++) {
+	for (const struct opt_def *d = opt_table; d->name; d++) {
+		if (!(d->programs & program))
+			continue;
+		n++;
 		manual_head(d, head, sizeof(head));
 		if (!strstr(text, head))
-			fail_msg("the manual's OPTIONS lack: %s", head);
+			fail_msg("OPTIONS of %s lack: %s", path, head);
 	}
 	for (char *at = text; (at = strstr(at, "\n.TP\n")); at++)
 		documented++;
 	assert_int_equal(documented, n);
+}
+
+static void manuals_have_the_same_options(void **state)
+{
+	(void)state;
+	assert_manual(DAXTRACE, "man/daxtrace.8");
+	assert_manual(DAXTOP, "man/daxtop.8");
 }
 
 int main(void)
@@ -280,8 +381,9 @@ int main(void)
 		cmocka_unit_test(nothing_given),    cmocka_unit_test(everything_given),
 		cmocka_unit_test(stacks),           cmocka_unit_test(usage_errors),
 		cmocka_unit_test(unique_prefixes),  cmocka_unit_test(later_options_are_refused),
-		cmocka_unit_test(help_and_version), cmocka_unit_test(help_fits_a_terminal),
-		cmocka_unit_test(table_is_sound),   cmocka_unit_test(manual_has_the_same_options),
+		cmocka_unit_test(help_and_version), cmocka_unit_test(table_is_sound),
+		cmocka_unit_test(daxtop_options),   cmocka_unit_test(times),
+		cmocka_unit_test(typed_filters),    cmocka_unit_test(manuals_have_the_same_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
