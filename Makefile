@@ -39,10 +39,11 @@ B := $(O)$(if $(SAN),/san)
 SAN_FLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer)
 
-SRCS  ?= $(wildcard src/*/*.c)
+SRCS  ?= $(wildcard src/*/*.c src/*/*/*.c)
 OBJS   = $(SRCS:%.c=$(B)/obj/%.o)
 LIB    = $(B)/libdaxtop.a
-PROG   = $(B)/daxtrace
+PROGS  = $(B)/daxtrace $(B)/daxtop
+MANUALS = $(wildcard man/*.8)
 BPF_SRCS := $(wildcard bpf/*.bpf.c)
 SKELS  = $(BPF_SRCS:bpf/%.bpf.c=$(O)/skel/%.skel.h)
 T     ?= $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
@@ -50,7 +51,7 @@ T     ?= $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 ONLY_T := $(filter command,$(origin T))
 TESTS  = $(T:%=$(B)/tests/%)
 BENCH  = $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
-C_FILES = $(sort $(wildcard bpf/*.[ch] include/*/*.h src/*/*.[ch] tools/*.[ch] tests/*/*.[ch] \
+C_FILES = $(sort $(wildcard bpf/*.[ch] include/*/*.h src/*/*.[ch] src/*/*/*.[ch] tools/*.[ch] tests/*/*.[ch] \
 	tests/*/*/*.[ch]))
 
 LIBS := libelf zlib libdw jansson
@@ -58,6 +59,8 @@ LIBBPF_A := $(wildcard $(shell $(PKG_CONFIG) --variable=libdir libbpf 2>/dev/nul
 PC_CFLAGS := $(shell $(PKG_CONFIG) --cflags libbpf $(LIBS) 2>/dev/null)
 LDLIBS := $(or $(LIBBPF_A),$(shell $(PKG_CONFIG) --libs libbpf 2>/dev/null)) \
 	$(shell $(PKG_CONFIG) $(if $(STATIC),--static) --libs $(LIBS) 2>/dev/null)
+
+CURSES := $(shell $(PKG_CONFIG) $(if $(STATIC),--static) --libs ncursesw 2>/dev/null)
 
 CFLAGS  ?= -O2 -g
 WERROR  ?= -Werror
@@ -73,7 +76,7 @@ BPF_CFLAGS ?= -O2 -g
 ALL_BPF_CFLAGS = -std=gnu11 -target bpf -D__TARGET_ARCH_$(ARCH) -Wall $(WERROR) -Ibpf -Iinclude \
 	$(PC_CFLAGS) $(BPF_CFLAGS)
 
-all: $(PROG)
+all: $(PROGS)
 
 # What is missing is said once, before the first compiler error could say it worse.
 $(O)/.deps: packaging/deps packaging/need
@@ -106,7 +109,8 @@ $(LIB): $(OBJS)
 	$(call msg,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $(OBJS)
 
-$(PROG): $(B)/obj/tools/daxtrace.o $(LIB)
+$(B)/daxtop: LDLIBS += $(CURSES)
+$(PROGS): $(B)/%: $(B)/obj/tools/%.o $(LIB)
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(LDLIBS) -o $@
 
@@ -121,7 +125,7 @@ $(B)/bench/%: $(B)/obj/tests/bench/%.o $(LIB)
 
 .SECONDARY:
 
-unit-programs: $(if $(ONLY_T),,$(PROG)) $(TESTS)
+unit-programs: $(if $(ONLY_T),,$(PROGS)) $(TESTS)
 
 deps:
 	$(Q)packaging/need --install build lint unit vm
@@ -133,7 +137,7 @@ check-unit:
 	$(Q)packaging/need --install build unit
 	$(Q)$(MAKE) SAN=1 unit-programs
 	$(Q)tests/run-unit $(O)/results/unit $(T:%=$(O)/san/tests/%) \
-		$(if $(ONLY_T),,-- $(O)/san/daxtrace)
+		$(if $(ONLY_T),,-- $(O)/san)
 
 check-vm:
 	$(Q)packaging/need --install build vm
@@ -146,15 +150,17 @@ demo:
 	$(Q)$(MAKE) all
 	$(Q)O='$(abspath $(O))' tests/vm/demo
 
-bench: $(PROG) $(BENCH)
-	$(Q)tests/bench/run $(PROG) $(O)/bench
+bench: $(PROGS) $(BENCH)
+	$(Q)tests/bench/run $(B) $(O)/bench
 
 # Slow to build and unbounded by nature: not part of check.
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer$(comma)address$(comma)undefined \
 	-fno-sanitize-recover=undefined
 
-$(O)/fuzz/image: tests/fuzz/image.c $(SRCS) $(wildcard include/*/*.h src/*/*.h src/*/*.def) | $(SKELS)
+# What draws on a terminal is no part of it.
+$(O)/fuzz/image: tests/fuzz/image.c $(filter-out src/view/top/%,$(SRCS)) \
+		$(wildcard include/*/*.h src/*/*.h src/*/*.def) | $(SKELS)
 	$(call msg,FUZZ,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(ALL_CPPFLAGS) -std=gnu11 -Wall -Wextra $(WERROR) $(FUZZ_FLAGS) $(filter %.c,$^) \
@@ -180,14 +186,15 @@ fmt:
 	$(Q)$(CLANG_FORMAT) -i $(C_FILES)
 
 install: all
-	install -D -m 0755 $(PROG) $(DESTDIR)$(SBINDIR)/daxtrace
-	install -D -m 0644 man/daxtrace.8 $(DESTDIR)$(MANDIR)/man8/daxtrace.8
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8
+	install -m 0755 $(PROGS) $(DESTDIR)$(SBINDIR)
+	install -m 0644 $(MANUALS) $(DESTDIR)$(MANDIR)/man8
 
 uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/daxtrace $(DESTDIR)$(MANDIR)/man8/daxtrace.8
+	rm -f $(PROGS:$(B)/%=$(DESTDIR)$(SBINDIR)/%) $(MANUALS:man/%=$(DESTDIR)$(MANDIR)/man8/%)
 
 clean:
 	rm -rf $(O)
 
 -include $(OBJS:.o=.d) $(TESTS:$(B)/tests/%=$(B)/obj/tests/unit/%.d) \
-	$(B)/obj/tools/daxtrace.d $(BPF_SRCS:bpf/%.bpf.c=$(O)/bpf/%.bpf.d)
+	$(PROGS:$(B)/%=$(B)/obj/tools/%.d) $(BPF_SRCS:bpf/%.bpf.c=$(O)/bpf/%.bpf.d)

@@ -24,6 +24,9 @@ struct sentences {
 	u32 n;
 };
 
+/* From this age on a wait is no longer called slow, but stuck. */
+#define FINDING_STUCK_NS (60 * 1000000000ULL)
+
 struct finding {
 	enum finding_code code;
 	const struct wfg_wait *wait; /* the wait it explains */

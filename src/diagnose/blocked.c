@@ -5,8 +5,7 @@
 #include "diagnose/phrase.h"
 #include "diagnose/verdict.h"
 
-#define STUCK_NS (60 * 1000000000ULL) /* from this age on nobody calls it slow */
-#define NAMED    2
+#define NAMED 2
 
 bool blocked_applies(const struct wfg *g, const struct wfg_wait *wait)
 {
@@ -141,7 +140,7 @@ static void explain_text(struct verdict *v)
 	u64 age = wait->task->t.asleep_ns;
 	struct strbuf sb = { 0 };
 
-	sb_puts(&sb, age != FACT_UNKNOWN && age >= STUCK_NS ? "STUCK: " : "BLOCKED: ");
+	sb_puts(&sb, age != FACT_UNKNOWN && age >= FINDING_STUCK_NS ? "STUCK: " : "BLOCKED: ");
 	phrase_wait(&sb, wait);
 	if (wait->w.on == ON_PAGE && wait->page) {
 		if (wait->page->busy)

@@ -6,6 +6,7 @@
 
 #include "diagnose/phrase.h"
 #include "util/text.h"
+#include "view/report.h"
 #include "view/stream.h"
 
 #define MAX_HOLDERS  12 /* holders of a page that are shown without -v */
@@ -354,17 +355,30 @@ static void say_trust(struct report *r, bool ages)
 	say_gaps(r);
 }
 
-static void say_nothing_found(struct report *r)
+void report_nothing_found(struct strbuf *sb, const struct wfg *g, const char *scope)
 {
-	const char *scope = r->opts->scope ? r->opts->scope : "any DAX mount";
-	struct strbuf sb = { 0 };
-
-	if (wfg_losses(r->g, LOSS_LOST))
-		sb_puts(&sb,
+	if (wfg_losses(g, LOSS_LOST))
+		sb_puts(sb,
 			"UNKNOWN: records were lost; nobody was seen to wait for a busy DAX page on ");
 	else
-		sb_puts(&sb, "OK: nobody waits for a busy DAX page on ");
-	sb_printf(&sb, "%s.", scope);
+		sb_puts(sb, "OK: nobody waits for a busy DAX page on ");
+	sb_printf(sb, "%s.", scope ? scope : "any DAX mount");
+}
+
+int report_trust(FILE *out, const struct wfg *g)
+{
+	const struct view_opts opts = { .quiet = false };
+	struct report r = { .out = out, .g = g, .opts = &opts };
+
+	say_trust(&r, false);
+	return r.err ? r.err : stream_finish(out);
+}
+
+static void say_nothing_found(struct report *r)
+{
+	struct strbuf sb = { 0 };
+
+	report_nothing_found(&sb, r->g, r->opts->scope);
 	say(r, "", "", &sb);
 	if (!r->opts->quiet)
 		say_trust(r, false);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The last looks, packed, in bounded memory: the oldest go first. */
+#ifndef VIEW_TOP_HISTORY_H
+#define VIEW_TOP_HISTORY_H
+
+#include <stddef.h>
+
+#include <daxtop/types.h>
+
+enum { HISTORY_LOOKS = 3600, HISTORY_BYTES = 4 << 20 };
+
+struct history_look {
+	char *facts; /* packed, see util/fact_pack.h */
+	size_t len;
+};
+
+struct history {
+	struct history_look look[HISTORY_LOOKS]; /* a ring */
+	u64 first, next; /* numbers of the oldest look and of the one to come */
+	size_t bytes;
+};
+
+/* Copies a look; its number is then next - 1. One that is larger than all is kept alone. 0, -ENOMEM */
+int history_add(struct history *h, const char *facts, size_t len);
+
+/* NULL when it is not kept (any more). */
+const struct history_look *history_look(const struct history *h, u64 number);
+
+void history_free(struct history *h);
+
+#endif
