@@ -13,6 +13,8 @@
 
 #include <daxtop/diagnose.h>
 
+#include "util/fact_pack.h"
+
 #define SECOND     1000000000ULL
 #define PAGE_ID    0xffffea0004001000ULL
 #define FILE_ID    0xffff888100200000ULL
@@ -53,9 +55,14 @@ static inline struct fact_task make_task(u32 pid, const char *comm)
 	return t;
 }
 
+/* Where facts are packed, too, if it is set. */
+static struct strbuf *scene_packed;
+
 static inline void add_fact(struct wfg *g, struct fact fact)
 {
 	assert_int_equal(wfg_add(g, &fact), 0);
+	if (scene_packed)
+		assert_int_equal(fact_pack(scene_packed, &fact), 0);
 }
 
 #define ADD(graph, fact_type, member, value) \

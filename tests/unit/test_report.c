@@ -4,7 +4,6 @@
  * difference before it is committed.
  */
 #include <errno.h>
-#include <libgen.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +16,7 @@
 #include <daxtop/view.h>
 
 #include "build_graph.h"
+#include "golden.h"
 #include "util/text.h"
 
 static int setup(void **state)
@@ -34,39 +34,6 @@ static int teardown(void **state)
 {
 	scene_free(*state);
 	return 0;
-}
-
-/* Contents of a stream or file; the caller frees. */
-static char *slurp(FILE *in)
-{
-	char *s = NULL;
-	size_t size = 0;
-
-	if (!in || getdelim(&s, &size, '\0', in) < 0) {
-		free(s);
-		s = strdup("");
-	}
-	if (in)
-		fclose(in);
-	return s;
-}
-
-static void assert_golden(const char *name, const char *report)
-{
-	char source[] = __FILE__, path[512];
-	char *golden;
-
-	snprintf(path, sizeof(path), "%s/golden/%s.txt", dirname(source), name);
-	if (getenv("GOLDEN_UPDATE")) {
-		FILE *out = fopen(path, "w");
-
-		assert_non_null(out);
-		fputs(report, out);
-		assert_int_equal(fclose(out), 0);
-	}
-	golden = slurp(fopen(path, "r"));
-	assert_string_equal(report, golden);
-	free(golden);
 }
 
 static char *report(struct scene *s, const struct view_opts *opts)
@@ -88,7 +55,7 @@ static void assert_report(struct scene *s, const char *name, enum view_stacks st
 	scene_link(s);
 	assert_int_equal(diagnose(s->g, &s->f), 0);
 	text = report(s, &opts);
-	assert_golden(name, text);
+	assert_golden("golden", name, text);
 	free(text);
 }
 
@@ -295,7 +262,7 @@ static void ok(void **state)
 	assert_int_equal(wfg_link(s->g), 0);
 	assert_int_equal(diagnose(s->g, &s->f), 0);
 	text = report(s, &opts);
-	assert_golden("ok", text);
+	assert_golden("golden", "ok", text);
 	free(text);
 }
 
@@ -310,7 +277,7 @@ static void nothing_found_but_lost(void **state)
 	ADD(s->g, FACT_LOSS, loss, lost);
 	assert_int_equal(wfg_link(s->g), 0);
 	text = report(s, &opts);
-	assert_golden("lost", text);
+	assert_golden("golden", "lost", text);
 	free(text);
 }
 
@@ -429,7 +396,7 @@ static void check(void **state)
 	why.status = STATUS_OK;
 	assert_int_equal(view_check(out, s->g, &why), 0);
 	fclose(out);
-	assert_golden("check", text);
+	assert_golden("golden", "check", text);
 	free(text);
 }
 

@@ -11,9 +11,9 @@ static void draw_input(struct top *t, struct canvas *c, u16 y)
 {
 	struct strbuf *sb = pane_scratch(t);
 
-	sb_printf(sb, "%s: %s_", t->input == INPUT_FIND ? "find" : "filter", t->typed);
 	if (t->message[0])
-		sb_printf(sb, "   (%s)", t->message);
+		sb_printf(sb, "(%s)  ", t->message);
+	sb_printf(sb, "%s: %s_", t->input == INPUT_FIND ? "find" : "filter", t->typed);
 	canvas_text(c, 0, y, c->w, ATTR_NORMAL, sb->s);
 }
 
@@ -41,8 +41,8 @@ static void draw_main(struct top *t, struct canvas *c, struct area a)
 {
 	u32 wanted = 1 + t->rows.n, tree = a.h;
 
-	if (!t->rows.n && t->g && !t->rows.hidden) {
-		if (a.h > 2)
+	if (!t->rows.n && !t->rows.hidden) {
+		if (t->g && a.h > 2)
 			pane_explain(t, c, a);
 		return;
 	}

@@ -122,10 +122,15 @@ static const struct wfg_wait *add_releaser(struct chain *ch, const struct wfg_re
 			phrase_task(sb, next->task);
 	}
 	back = next && is_seen(ch, next);
-	if (back)
-		sb_puts(sb, "   <== BACK TO THE TASK ABOVE");
 	add(ch, back ? ATTR_BAD : ATTR_NORMAL, "    freed by  ", sb);
-	return back ? NULL : next;
+	if (!back)
+		return next;
+	sb = pane_scratch(ch->t);
+	sb_puts(sb, "<== back to ");
+	phrase_task(sb, next->task);
+	sb_puts(sb, " above: a cycle");
+	add(ch, ATTR_BAD, "              ", sb);
+	return NULL;
 }
 
 /* Returns the wait that the chain goes on with; NULL when it ends here. */

@@ -51,6 +51,8 @@ static const struct wfg_task *other_task(const struct top *t, const struct wfg_w
 
 	if (row->kind != ROW_WAIT && row->task)
 		return row->task != w->task ? row->task : NULL;
+	if (row->kind == ROW_QUEUE)
+		return w->queued[0].task;
 	if (row->hold && row->hold->nr_releasers)
 		return row->hold->releasers[0].task;
 	if (!w->page || !w->page->nr_holds || !w->page->holds[0]->nr_releasers)
@@ -155,7 +157,7 @@ static void fill_short(struct top *t, const struct wfg_wait *w, const struct fin
 	if (room)
 		add_task(t, "waiter", w->task, max);
 	if (room > t->lines.n && other)
-		add_task(t, role(t), other, room - t->lines.n > 3 ? max : 0);
+		add_task(t, role(t), other, room - t->lines.n >= 3 ? max : 0);
 	if (f)
 		add_advice(t, f, t->lines.n + advice + 2 * f->nr_advice <= h);
 }

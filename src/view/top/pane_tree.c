@@ -15,7 +15,7 @@ struct columns {
 	struct column state, pid, comm, op, age, conf, fs, file;
 };
 
-enum { TREE_WIDTH = 6, WIDE = 110 };
+enum { TREE_WIDTH = 6, WIDE = 110, QUEUE_NAMES = 5, NAME_MIN = 10 };
 
 static struct column take(u16 *x, u16 w, bool wanted)
 {
@@ -109,20 +109,23 @@ static void put_file(struct tree_row *r, const struct wfg_wait *w)
 {
 	const struct column col = r->k->file;
 	struct strbuf *sb = pane_scratch(r->t);
-	size_t after;
+	char after[48] = "", ino[32] = "(not known)";
+	size_t width;
 	u16 x;
 
-	if (!col.w)
-		return;
 	if (w->page && w->page->p.index != FACT_UNKNOWN)
 		sb_printf(sb, " @0x%llx", (unsigned long long)w->page->p.index);
 	if (w->file && w->file->f.deleted)
 		sb_puts(sb, " (deleted)");
-	after = text_width(sb->s) < col.w / 2 ? text_width(sb->s) : 0;
-	x = col.x + canvas_tail(r->c, col.x, r->y, col.w - after, ATTR_NORMAL,
-				w->file && w->file->f.path ? w->file->f.path : "(no name)");
-	if (after)
-		canvas_text(r->c, x, r->y, after, ATTR_NORMAL, sb->s);
+	snprintf(after, sizeof(after), "%s", sb->s);
+	width = strlen(after);
+	if (width + NAME_MIN > col.w)
+		width = 0;
+	if (w->file)
+		snprintf(ino, sizeof(ino), "ino %llu", (unsigned long long)w->file->f.ino);
+	x = col.x + canvas_tail(r->c, col.x, r->y, col.w - width, ATTR_NORMAL,
+				w->file && w->file->f.path ? w->file->f.path : ino);
+	canvas_text(r->c, x, r->y, width, ATTR_NORMAL, after);
 }
 
 static void draw_wait(struct tree_row *r)
@@ -203,7 +206,39 @@ static void draw_unattributed(struct tree_row *r)
 	put(r, (struct column){ r->k->file.x, r->k->file.w + 1 }, sb->s);
 }
 
-/* As many names as there is room for: the longest asleep come first. */
+/* "postgres x16, vacuum": the first few names, those of who sleeps longest first. */
+static void add_names(struct strbuf *sb, const struct wfg_wait *w)
+{
+	struct {
+		const char *comm;
+		u32 n;
+	} name[QUEUE_NAMES];
+	u32 names = 0, others = 0, at;
+
+	for (u32 i = 0; i < w->nr_queued; i++) {
+		const char *comm = w->queued[i].task->t.comm;
+
+		for (at = 0; at < names && strcmp(name[at].comm, comm) != 0; at++)
+			;
+		if (at == QUEUE_NAMES) {
+			others++;
+			continue;
+		}
+		if (at == names) {
+			name[names].comm = comm;
+			name[names++].n = 0;
+		}
+		name[at].n++;
+	}
+	for (at = 0; at < names; at++) {
+		sb_printf(sb, "%s %s", at ? "," : "", name[at].comm);
+		if (name[at].n > 1)
+			sb_printf(sb, " x%u", name[at].n);
+	}
+	if (others)
+		sb_printf(sb, ", %u others", others);
+}
+
 static void draw_queue(struct tree_row *r)
 {
 	const struct wfg_wait *w = r->row->wait;
@@ -215,8 +250,7 @@ static void draw_queue(struct tree_row *r)
 	put(r, r->k->conf, "-");
 	sb = pane_scratch(r->t);
 	sb_puts(sb, "queued:");
-	for (u32 i = 0; i < w->nr_queued && i < r->k->file.w / 4u; i++)
-		sb_printf(sb, "%s %s", i ? "," : "", w->queued[i].task->t.comm);
+	add_names(sb, w);
 	put(r, (struct column){ r->k->file.x, r->k->file.w + 1 }, sb->s);
 }
 
@@ -235,6 +269,8 @@ static void draw_tree_mark(struct tree_row *r)
 	const char *fold = r->c->ascii ? (row->folded ? "+" : "-") : (row->folded ? "▸" : "▾");
 	const char *twig = r->c->ascii ? (row->last ? "`-" : "|-") : (row->last ? "└─" : "├─");
 
+	if (row->depth == 2 && !row->parent_last)
+		canvas_text(r->c, 1, r->y, 1, ATTR_DIM, r->c->ascii ? "|" : "│");
 	if (row->depth)
 		canvas_text(r->c, row->depth == 1 ? 1 : 3, r->y, 2, ATTR_DIM, twig);
 	if (row->parent)

@@ -187,6 +187,7 @@ static void add_hold(struct rows *r, const struct rows_opts *opts, const struct 
 		row = (struct row){ .kind = ROW_RELEASER,
 				    .depth = 2,
 				    .last = i + 1 == n,
+				    .parent_last = last,
 				    .wait = w,
 				    .hold = h,
 				    .releaser = &h->releasers[i],
@@ -211,6 +212,7 @@ static void add_queue(struct rows *r, const struct rows_opts *opts, const struct
 		row = (struct row){ .kind = ROW_QUEUED,
 				    .depth = 2,
 				    .last = i + 1 == w->nr_queued,
+				    .parent_last = true,
 				    .wait = w,
 				    .task = w->queued[i].task,
 				    .lock = w->queued[i].lock };

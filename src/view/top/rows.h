@@ -21,8 +21,9 @@ enum row_sort { SORT_AGE = 0, SORT_PID, SORT_COMM, SORT_OP, SORT_FILE, SORT_QUEU
 struct row {
 	enum row_kind kind;
 	u8 depth;
-	bool last;   /* of its siblings */
-	bool parent; /* has rows below it, shown or folded */
+	bool last;        /* of its siblings */
+	bool parent_last; /* its parent is */
+	bool parent;      /* has rows below it, shown or folded */
 	bool folded;
 	u32 n;                       /* of queued tasks */
 	u64 key;                     /* the same in the next look */

@@ -169,7 +169,7 @@ bool top_filter(struct top *t, const char *text)
 	snprintf(copy, sizeof(copy), "%s", text);
 	if (opts_filter(&words, copy, error, sizeof(error)) ||
 	    filter_compile(&f, &words, error, sizeof(error))) {
-		top_say(t, "filter: %s", error);
+		top_say(t, "%s", error);
 		return false;
 	}
 	snprintf(t->filter_text, sizeof(t->filter_text), "%s", text);
