@@ -4,7 +4,8 @@
  *
  * Runs the command RUNS times with its output thrown away and prints one line: the median and the
  * smallest time from start to exit in microseconds, the largest resident set in KiB, whether
- * /proc/kallsyms was opened (0 or 1), and the most bytes that a run read with read().
+ * /proc/kallsyms was opened (0 or 1), the most bytes that a run read with read(), and the least
+ * processor time of a run and its children in microseconds.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +19,7 @@
 #include <unistd.h>
 
 struct sample {
-	long long us, rss_kib, read_bytes;
+	long long us, rss_kib, read_bytes, cpu_us;
 };
 
 static long long now_us(void)
@@ -74,6 +75,8 @@ static int sample_command(char **argv, struct sample *s)
 	if (wait4(pid, &status, 0, &usage) != pid)
 		return -1;
 	s->rss_kib = usage.ru_maxrss;
+	s->cpu_us = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000LL +
+		    usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
 	if (WIFEXITED(status) && !WEXITSTATUS(status))
 		return 0;
 	fprintf(stderr, "measure: %s failed\n", argv[0]);
@@ -96,16 +99,18 @@ static int was_opened(int watch)
 
 static void print(struct sample *s, int n, int opened)
 {
-	long long rss = 0, bytes = 0;
+	long long rss = 0, bytes = 0, cpu = s[0].cpu_us;
 
 	for (int i = 0; i < n; i++) {
 		if (s[i].rss_kib > rss)
 			rss = s[i].rss_kib;
 		if (s[i].read_bytes > bytes)
 			bytes = s[i].read_bytes;
+		if (s[i].cpu_us < cpu)
+			cpu = s[i].cpu_us;
 	}
 	qsort(s, n, sizeof(*s), by_time);
-	printf("%lld %lld %lld %d %lld\n", s[n / 2].us, s[0].us, rss, opened, bytes);
+	printf("%lld %lld %lld %d %lld %lld\n", s[n / 2].us, s[0].us, rss, opened, bytes, cpu);
 }
 
 int main(int argc, char **argv)
