@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# make [all|check|check-unit|check-vm|demo|bench|lint|fmt|install|uninstall|clean|deps]
+# make [all|check|check-unit|check-vm|demo|demo-top|bench|lint|fmt|install|uninstall|clean|deps]
 #   V=1 shows commands   O=DIR builds there   SAN=1 with ASan and UBSan   STATIC=1 one static file
 #   check-unit: T="test_opts test_scope" selects
 #   fuzz: FUZZ_SECONDS=60   images: KERNELS="5.10 6.1", recaptures tests/unit/images
@@ -18,7 +18,7 @@ PKG_CONFIG   ?= pkg-config
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: fuzz images all check check-unit check-vm demo bench lint fmt install uninstall clean deps unit-programs
+.PHONY: fuzz images all check check-unit check-vm demo demo-top bench lint fmt install uninstall clean deps unit-programs
 
 ifneq ($(V),1)
 Q   = @
@@ -149,6 +149,11 @@ demo:
 	$(Q)packaging/need --install build vm
 	$(Q)$(MAKE) all
 	$(Q)O='$(abspath $(O))' tests/vm/demo
+
+demo-top:
+	$(Q)packaging/need --install build vm
+	$(Q)$(MAKE) all
+	$(Q)O='$(abspath $(O))' tests/vm/demo --top
 
 bench: $(PROGS) $(BENCH)
 	$(Q)tests/bench/run $(B) $(O)/bench

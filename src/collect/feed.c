@@ -47,14 +47,17 @@ static void run_child(const struct snapshot_opts *opts, int fd, pid_t parent)
 	struct refusal why = { .status = STATUS_OK };
 	struct strbuf facts = { 0 };
 	struct source *src;
+	sigset_t none;
 	char request;
 
 	if (bounded_child(fd, parent))
 		_exit(1);
-	/* The terminal's signals are for the screen. */
+	/* The terminal's signals are for the screen, the others as if it had been started anew. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGQUIT, SIG_IGN);
 	signal(SIGTSTP, SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	src = source_open(opts, &why);
 	do {
 		if (answer(3, src, &why, &facts))

@@ -11,6 +11,7 @@ from hang import (HUGE_INDEX, HUGE_PAGES, INDEX, MAIN_OPS, RANGE_OPS, Advice, As
 from refusals import Lockdown, refusals
 from reflinks import CloneMapped, IntoPinned, Reflinked, SharedDirectIO
 from spare import MountNamespace, Woken
+from top import LiveView
 from variations import Capabilities, Hidden, Hostile, Many, Paths, Signals
 
 __all__ = ["INDEX", "DirectIO", "Scenario", "SelfClose", "Session", "catalogue"]
@@ -78,7 +79,7 @@ def unusual():
             Signals("blocked", "--block-all", None),
             MountNamespace("mountns", "truncate", [PipeHolder()], filesystems=("ext4",)),
             Hostile("hostile", "truncate", [PipeHolder()]),
-            Many(), Woken(), Lockdown()]
+            LiveView(filesystems=("ext4",)), Many(), Woken(), Lockdown()]
 
 
 def catalogue():

@@ -25,16 +25,22 @@ void pane_footer(struct top *t, struct canvas *c, struct area a)
 				   "Esc:Back Up/Down/PgUp/PgDn:Scroll F1Help F7Chain F8Why "
 				   "F9Dump t/T:Step q:Q";
 
+	const char *text = t->message[0] ? t->message : keys;
+
 	if (!a.h)
 		return;
 	if (t->input != INPUT_NONE) {
 		draw_input(t, c, a.y);
 		return;
 	}
-	if (!t->message[0] && t->feed.error)
-		top_say(t, "the last look failed: %s", t->feed.error);
-	canvas_text(c, 0, a.y, c->w, ATTR_NORMAL, t->message[0] ? t->message : keys);
-	canvas_row(c, a.y, t->message[0] ? ATTR_TITLE : ATTR_BAR);
+	if (!t->message[0] && t->feed.error) {
+		struct strbuf *sb = pane_scratch(t);
+
+		sb_printf(sb, "the last look failed: %s", t->feed.error);
+		text = sb->s;
+	}
+	canvas_text(c, 0, a.y, c->w, ATTR_NORMAL, text);
+	canvas_row(c, a.y, text == keys ? ATTR_BAR : ATTR_TITLE);
 }
 
 static void draw_main(struct top *t, struct canvas *c, struct area a)

@@ -115,6 +115,11 @@ int screen_open(bool color)
 	if (!screen.term)
 		return -EINVAL;
 	screen.open = true;
+	if (!tigetstr("cup")) {
+		/* a printer or a dumb terminal */
+		screen_close();
+		return -EINVAL;
+	}
 	screen.color = color;
 	prepare_restore();
 	catch_crashes();

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The live view: daxtop runs in a terminal before, during and after a hang."""
+
+import os
+import shutil
+import sys
+import time
+
+import stage as st
+from hang import PipeHolder, Scenario
+from stage import Mismatch
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "top"))
+from tmux import Terminal, Timeout  # noqa: E402
+
+SHOWN = 2          # seconds from the sleep of the waiter to the verdict on the screen
+TOOL = "/run/daxtop"  # a copy, like daxtrace's
+
+
+class LiveView(Scenario):
+    """It says that nobody waits, names the hang within two seconds, and says when it is over."""
+
+    def __init__(self, **settings):
+        super().__init__("live-view", "truncate", [PipeHolder()], **settings)
+        self.before, self.terminal = set(), None
+
+    def start(self):
+        self.before = st.bpf_objects()
+        shutil.copy(os.path.join(st.BUILD, "daxtop"), TOOL)
+        self.terminal = Terminal(120, 40)
+        self.terminal.run(TOOL)
+        self.wait(lambda screen: "OK: nobody waits" in screen, st.PATIENCE)
+
+    def wait(self, shown, seconds):
+        try:
+            return self.terminal.wait(shown, seconds)
+        except Timeout as screen:
+            raise Mismatch(f"daxtop: {screen}") from None
+
+    def stage(self, stage):
+        self.start()
+        super().stage(stage)
+
+    def is_named(self, screen):
+        holder = self.holders[0].program
+        return (f"truncate by {self.waiter.name}[{self.waiter.pid}]" in screen
+                and f"{holder.ready['object']} by {holder.name}[{holder.pid}]" in screen
+                and f"kill {holder.pid}" in screen and self.waiter.name in screen)
+
+    def prove(self, session, stage, log_name):
+        asleep = time.monotonic()
+        screen = self.wait(self.is_named, SHOWN + st.PATIENCE)
+        took = time.monotonic() - asleep
+        with open(os.path.join(session.out, f"{log_name}.screen"), "w", encoding="utf-8") as file:
+            file.write(f"{screen}\nshown after {took:.1f} s\n")
+        if took > SHOWN:
+            raise Mismatch(f"the verdict was on the screen only after {took:.1f} s")
+        if str(self.bystander.pid) in screen:
+            raise Mismatch("an innocent task is on the screen")
+        self.terminal.press("F8")
+        self.wait(lambda text: "WHAT HELPS" in text, SHOWN)
+        self.terminal.press("F8")
+        self.end_bystander()
+        self.end_holders(stage, None)
+        self.proceeds(stage)
+        self.wait(lambda text: "OK: nobody waits" in text and "ended 1" in text, SHOWN)
+        self.terminal.press("q")
+        if not st.poll(lambda: st.bpf_objects() <= self.before, SHOWN):
+            raise Mismatch(f"left in the kernel: {sorted(st.bpf_objects() - self.before)}")
+
+    def run(self, session, fstype):
+        if not session.tool:
+            raise st.Unavailable("there is nothing to show without a tool")
+        try:
+            super().run(session, fstype)
+        finally:
+            if self.terminal:
+                self.terminal.close()
