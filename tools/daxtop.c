@@ -153,6 +153,13 @@ static void note_silence(struct live *p, u64 now)
 	p->top.feed.silent_ns = silent ? now - p->asked_ns : 0;
 }
 
+/* Also after a SIGSTOP that was not ours: the shell had the terminal meanwhile. */
+static void go_on(struct live *p)
+{
+	screen_resume();
+	p->repaint = true;
+}
+
 /* Leaves the terminal to the shell until the job is continued. */
 static void stop_here(struct live *p)
 {
@@ -162,8 +169,7 @@ static void stop_here(struct live *p)
 	}
 	screen_close();
 	raise(SIGSTOP);
-	screen_resume();
-	p->repaint = true;
+	go_on(p);
 }
 
 static void read_signal(struct live *p)
@@ -174,6 +180,8 @@ static void read_signal(struct live *p)
 		return;
 	if (info.ssi_signo == SIGTSTP)
 		stop_here(p);
+	else if (info.ssi_signo == SIGCONT && !p->batch)
+		go_on(p);
 	else if (info.ssi_signo != SIGWINCH)
 		p->quit = true;
 }
@@ -237,7 +245,9 @@ static void run_once(struct live *p)
 /* Signals come as data, so that nothing is ever done in a handler. */
 static int open_signals(void)
 {
-	static const int caught[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGWINCH };
+	static const int caught[] = {
+		SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH
+	};
 	sigset_t set;
 
 	sigemptyset(&set);

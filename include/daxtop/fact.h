@@ -6,7 +6,8 @@
  * Facts are plain data. Pointers in them are valid only during the call that hands the fact over;
  * whoever keeps a fact copies what it needs. Facts refer to each other by id: the kernel address
  * of the object (task_struct, inode, head struct page), which is unique while the object lives.
- * A fact may arrive before the facts it refers to.
+ * A fact may arrive before the facts it refers to. Which members are pointers is known in one place,
+ * src/util/fact_visit.c.
  *
  * Strings come from the kernel and are hostile: any byte but NUL may occur. Views sanitise.
  */

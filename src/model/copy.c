@@ -3,81 +3,77 @@
 #include <string.h>
 
 #include "model/graph.h"
+#include "util/fact_visit.h"
 
-static int copy_stack(struct arena *a, struct fact_stack *s)
+/* Replaces each pointer by a copy in the arena. */
+struct copier {
+	struct fact_visitor v;
+	struct arena *arena;
+};
+
+static int copy_string(struct fact_visitor *v, const char **s)
 {
-	const char **frames;
+	return arena_keep(((struct copier *)v)->arena, s);
+}
 
-	s->n = s->frames ? s->n : 0;
-	if (s->n > FACT_STACK_MAX)
-		s->n = FACT_STACK_MAX;
-	if (arena_keep(a, &s->why_missing))
+static int copy_array(struct fact_visitor *v, const void **array, u32 n, size_t size)
+{
+	void *copy = arena_alloc(((struct copier *)v)->arena, n, size);
+
+	if (!copy)
 		return -ENOMEM;
-	if (!s->n) {
-		s->frames = NULL;
-		return 0;
-	}
-	frames = arena_alloc(a, s->n, sizeof(*frames));
+	*array = memcpy(copy, *array, n * size);
+	return 0;
+}
+
+static int copy_frames(struct fact_visitor *v, const char *const **ret, u32 n)
+{
+	struct arena *a = ((struct copier *)v)->arena;
+	const char **frames = arena_alloc(a, n, sizeof(*frames));
+
 	if (!frames)
 		return -ENOMEM;
-	for (u32 i = 0; i < s->n; i++) {
-		frames[i] = s->frames[i] ? s->frames[i] : "?";
+	for (u32 i = 0; i < n; i++) {
+		frames[i] = (*ret)[i] ? (*ret)[i] : "?";
 		if (arena_keep(a, &frames[i]))
 			return -ENOMEM;
 	}
-	s->frames = frames;
+	*ret = frames;
 	return 0;
+}
+
+static struct copier make_copier(struct arena *a)
+{
+	return (struct copier){ { copy_string, copy_array, copy_frames }, a };
 }
 
 int copy_task(struct arena *a, struct fact_task *f)
 {
+	struct copier c = make_copier(a);
+
 	f->comm[FACT_COMM_LEN] = '\0';
-	if (arena_keep(a, &f->cgroup) || arena_keep(a, &f->call))
-		return -ENOMEM;
-	if (copy_stack(a, &f->kstack) || copy_stack(a, &f->ustack))
-		return -ENOMEM;
-	return 0;
+	return fact_visit_task(f, &c.v);
 }
 
 int copy_file(struct arena *a, struct fact_file *f)
 {
-	if (arena_keep(a, &f->path) || arena_keep(a, &f->fstype) || arena_keep(a, &f->mount) ||
-	    arena_keep(a, &f->device))
-		return -ENOMEM;
-	return 0;
-}
+	struct copier c = make_copier(a);
 
-static int copy_releasers(struct arena *a, struct fact_hold *f)
-{
-	struct fact_releaser *copy;
-
-	if (!f->releasers || !f->nr_releasers) {
-		f->releasers = NULL;
-		f->nr_releasers = 0;
-		return 0;
-	}
-	copy = arena_alloc(a, f->nr_releasers, sizeof(*copy));
-	if (!copy)
-		return -ENOMEM;
-	memcpy(copy, f->releasers, f->nr_releasers * sizeof(*copy));
-	f->releasers = copy;
-	return 0;
+	return fact_visit_file(f, &c.v);
 }
 
 int copy_hold(struct arena *a, struct fact_hold *f)
 {
+	struct copier c = make_copier(a);
+
 	if (f->confidence >= CONF_MAX)
 		f->confidence = CONF_CANDIDATE;
-	if (arena_keep(a, &f->object_kind) || arena_keep(a, &f->object_id) ||
-	    arena_keep(a, &f->target) || arena_keep(a, &f->detail))
-		return -ENOMEM;
-	return copy_releasers(a, f);
+	return fact_visit_hold(f, &c.v);
 }
 
 int copy_session(struct arena *a, struct fact_session *f)
 {
-	if (arena_keep(a, &f->host) || arena_keep(a, &f->kernel) || arena_keep(a, &f->boot_id) ||
-	    arena_keep(a, &f->recording))
-		return -ENOMEM;
-	return 0;
+	struct copier c = make_copier(a);
+
+	return fact_visit_session(f, &c.v);
 }

@@ -144,6 +144,7 @@ void screen_resume(void)
 
 	screen.open = true;
 	catch_crashes();
+	reset_prog_mode();
 	screen_size(&w, &h);
 	clearok(stdscr, TRUE);
 	refresh();
