@@ -14,7 +14,6 @@
 
 #include "util/log.h"
 #include "util/opts.h"
-#include "util/strbuf.h"
 
 static const char no_answer[] = "there is no answer to print";
 
@@ -47,31 +46,15 @@ static int look(const struct opts *o, struct wfg *g, struct refusal *why)
 	return err < -1 ? refuse_errno(why, err) : err;
 }
 
-/* What was asked, as words for a sentence. */
-static void name_scope(struct strbuf *sb, const struct opts *o)
-{
-	for (size_t i = 0; i < o->nr_paths; i++)
-		sb_printf(sb, "%s%s", i ? ", " : "", o->paths[i]);
-}
-
 static int show(const struct opts *o, const struct wfg *g, const struct findings *f)
 {
-	struct strbuf scope = { 0 };
 	struct view_opts view = {
 		.stacks = o->stacks,
 		.quiet = o->quiet,
 		.verbose = o->verbose,
 	};
-	int err;
 
-	name_scope(&scope, o);
-	view.scope = scope.s;
-	if (o->json)
-		err = view_json(stdout, g, f, &view);
-	else
-		err = view_report(stdout, g, f, &view);
-	sb_free(&scope);
-	return err;
+	return o->json ? view_json(stdout, g, f, &view) : view_report(stdout, g, f, &view);
 }
 
 /* Turns an error of making the answer or of printing it into what the user reads. */

@@ -18,7 +18,6 @@ struct view_opts {
 	enum view_stacks stacks;
 	bool quiet; /* verdict sentences only */
 	u32 verbose;
-	const char *scope; /* what was asked, for the sentence when nothing waits; NULL all */
 };
 
 struct refusal;

@@ -77,7 +77,13 @@ int copy_hold(struct arena *a, struct fact_hold *f)
 int copy_session(struct arena *a, struct fact_session *f)
 {
 	if (arena_keep(a, &f->host) || arena_keep(a, &f->kernel) || arena_keep(a, &f->boot_id) ||
-	    arena_keep(a, &f->recording))
+	    arena_keep(a, &f->recording) || arena_keep(a, &f->scope))
 		return -ENOMEM;
 	return 0;
+}
+
+int copy_end(struct arena *a, struct fact_end *f)
+{
+	f->comm[FACT_COMM_LEN] = '\0';
+	return arena_keep(a, &f->path);
 }

@@ -287,10 +287,11 @@ static void hostile(void **state)
 
 static void ok(void **state)
 {
-	const struct view_opts opts = { .scope = "/pmem1" };
+	const struct view_opts opts = { 0 };
 	struct scene *s = *state;
 	char *text;
 
+	s->session.scope = "/pmem1";
 	ADD(s->g, FACT_SESSION, session, s->session);
 	assert_int_equal(wfg_link(s->g), 0);
 	assert_int_equal(diagnose(s->g, &s->f), 0);
