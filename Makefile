@@ -11,6 +11,7 @@ O       ?= build
 PREFIX  ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR  ?= $(PREFIX)/share/man
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 CLANG   ?= clang
 CLANG_FORMAT ?= clang-format
 PKG_CONFIG   ?= pkg-config
@@ -182,9 +183,15 @@ fmt:
 install: all
 	install -D -m 0755 $(PROG) $(DESTDIR)$(SBINDIR)/daxtrace
 	install -D -m 0644 man/daxtrace.8 $(DESTDIR)$(MANDIR)/man8/daxtrace.8
+	install -D -m 0644 man/daxtrace.5 $(DESTDIR)$(MANDIR)/man5/daxtrace.5
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's|@SBINDIR@|$(SBINDIR)|' packaging/daxtrace-recorder.service \
+		>$(DESTDIR)$(UNITDIR)/daxtrace-recorder.service
 
 uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/daxtrace $(DESTDIR)$(MANDIR)/man8/daxtrace.8
+	rm -f $(DESTDIR)$(SBINDIR)/daxtrace $(DESTDIR)$(MANDIR)/man8/daxtrace.8 \
+		$(DESTDIR)$(MANDIR)/man5/daxtrace.5 \
+		$(DESTDIR)$(UNITDIR)/daxtrace-recorder.service
 
 clean:
 	rm -rf $(O)
