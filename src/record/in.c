@@ -91,6 +91,7 @@ static int next_record(struct recording_in *in, json_t **ret)
 	if (json_is_object(*ret) && json_is_string(json_object_get(*ret, "type")))
 		return 1;
 	json_decref(*ret);
+	*ret = NULL;
 	return damaged(in, "no object with a type");
 }
 
