@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# make [all|check|check-unit|check-vm|demo|bench|lint|fmt|install|uninstall|clean|deps]
+# make [all|check|check-unit|check-fuzz|check-vm|demo|bench|lint|fmt|install|uninstall|clean|deps]
 #   V=1 shows commands   O=DIR builds there   SAN=1 with ASan and UBSan   STATIC=1 one static file
 #   check-unit: T="test_opts test_scope" selects
-#   fuzz: FUZZ_SECONDS=60   images: KERNELS="5.10 6.1", recaptures tests/unit/images
+#   fuzz: FUZZ_SECONDS=60 FUZZ_TARGETS=recording   images: KERNELS="5.10 6.1", recaptures tests/unit/images
 #   check-vm:   KERNELS="5.10 6.1" SCENARIOS="vmsplice*" selects
 
 VERSION := 0.1.0
@@ -19,7 +19,7 @@ PKG_CONFIG   ?= pkg-config
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: fuzz images all check check-unit check-vm demo bench lint fmt install uninstall clean deps unit-programs
+.PHONY: fuzz images all check check-unit check-fuzz check-vm demo bench lint fmt install uninstall clean deps unit-programs
 
 ifneq ($(V),1)
 Q   = @
@@ -150,21 +150,36 @@ demo:
 bench: $(PROG) $(BENCH)
 	$(Q)tests/bench/run $(PROG) $(O)/bench
 
-# Slow to build and unbounded by nature: not part of check.
+# FUZZ_SECONDS are for each target of tests/fuzz.
 FUZZ_SECONDS ?= 60
-FUZZ_FLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer$(comma)address$(comma)undefined \
+FUZZ_TARGETS ?= $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
+FUZZ_FLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link$(comma)address$(comma)undefined \
 	-fno-sanitize-recover=undefined
 
-$(O)/fuzz/image: tests/fuzz/image.c $(SRCS) $(wildcard include/*/*.h src/*/*.h src/*/*.def) | $(SKELS)
+$(O)/fuzz/obj/%.o: %.c | $(SKELS)
 	$(call msg,FUZZ,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) $(ALL_CPPFLAGS) -std=gnu11 -Wall -Wextra $(WERROR) $(FUZZ_FLAGS) $(filter %.c,$^) \
-		$(LDLIBS) -o $@
+	$(Q)$(CLANG) $(ALL_CPPFLAGS) -std=gnu11 -Wall -Wextra $(WERROR) $(FUZZ_FLAGS) -MMD -MP -c $< -o $@
 
-fuzz:
+$(FUZZ_TARGETS:%=$(O)/fuzz/fuzz-%): $(O)/fuzz/fuzz-%: $(O)/fuzz/obj/tests/fuzz/%.o $(SRCS:%.c=$(O)/fuzz/obj/%.o)
+	$(Q)$(CLANG) -fsanitize=fuzzer$(comma)address$(comma)undefined $^ $(LDLIBS) -o $@
+
+fuzz: all
 	$(Q)packaging/need --install build unit
-	$(Q)$(MAKE) $(O)/fuzz/image
-	$(Q)tests/fuzz/run $(O)/fuzz/image $(O)/fuzz $(FUZZ_SECONDS)
+	$(Q)$(MAKE) $(FUZZ_TARGETS:%=$(O)/fuzz/fuzz-%)
+	$(Q)tests/fuzz/seeds $(O)/fuzz/seeds $(PROG)
+	$(Q)for target in $(FUZZ_TARGETS); do \
+		tests/fuzz/run $(O)/fuzz/fuzz-$$target $(O)/fuzz/$$target $(FUZZ_SECONDS) \
+			$(O)/fuzz/seeds/$$target || exit; \
+	done
+
+# Recordings come from elsewhere: a little of it belongs to every check.
+check-fuzz:
+	$(Q)mkdir -p $(O)/results
+	$(Q)$(MAKE) fuzz FUZZ_TARGETS=recording FUZZ_SECONDS=20 >$(O)/results/fuzz.log 2>&1 || \
+		{ tail -n 40 $(O)/results/fuzz.log; false; }
+	$(Q)rm $(O)/results/fuzz.log
+	$(Q)echo 'pass fuzz/recording' >$(O)/results/fuzz
 
 # Memory images of hangs on every kernel, for tests/unit.
 images:
@@ -197,4 +212,5 @@ clean:
 	rm -rf $(O)
 
 -include $(OBJS:.o=.d) $(TESTS:$(B)/tests/%=$(B)/obj/tests/unit/%.d) \
-	$(B)/obj/tools/daxtrace.d $(BPF_SRCS:bpf/%.bpf.c=$(O)/bpf/%.bpf.d)
+	$(B)/obj/tools/daxtrace.d $(BPF_SRCS:bpf/%.bpf.c=$(O)/bpf/%.bpf.d) \
+	$(wildcard $(O)/fuzz/obj/*/*/*.d)

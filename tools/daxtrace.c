@@ -109,7 +109,7 @@ static int refuse_recording(const char *path, u64 looks, int err, struct refusal
 
 	snprintf(consequence, sizeof(consequence),
 		 "it ends behind look %llu; up to there it can be read", (unsigned long long)looks);
-	return refuse(why, STATUS_ERROR, consequence, err == -ENOSPC ? "df -h ." : "",
+	return refuse(why, STATUS_ERROR, consequence, err == -ENOSPC ? "df -h" : "",
 		      "cannot write the recording %s: %s", path, strerror(-err));
 }
 
@@ -151,7 +151,7 @@ static int close_files(const struct opts *o, struct watch *w, struct refusal *wh
 	if (err)
 		return refuse_output(why, err);
 	if (ring_err)
-		return refuse(why, STATUS_ERROR, "what came last was not recorded", "df -h .",
+		return refuse(why, STATUS_ERROR, "what came last was not recorded", "df -h",
 			      "cannot write to %s: %s", o->recorder, strerror(-ring_err));
 	return file_err ? refuse_recording(o->write, looks, file_err, why) : 0;
 }

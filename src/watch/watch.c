@@ -87,7 +87,7 @@ static int take(void *arg, const struct fact *fact)
 }
 
 /* The recordings say that what they have of this look is not all. */
-static int tell_failed(struct watch *w)
+static void tell_failed(struct watch *w)
 {
 	static const struct fact failed = {
 		.type = FACT_LOSS,
@@ -96,7 +96,6 @@ static int tell_failed(struct watch *w)
 
 	if (w->recording && !give(w, &failed))
 		end_recordings(w);
-	return -1;
 }
 
 /* One look, from the source to the recordings. LOOK_*, or -1 with *why filled. */
@@ -108,14 +107,15 @@ static int look(struct watch *w, struct refusal *why)
 	if (!w->now)
 		return refuse_errno(why, -ENOMEM);
 	ret = w->source.look(w->source.arg, take, w, why);
-	if (ret == -1)
-		return tell_failed(w);
 	err = ret < 0 ? ret : wfg_link(w->now);
 	if (!err && w->source.live && w->before)
 		err = wfg_tell_ends(w->before, w->now, take, w);
 	if (!err)
 		err = end_recordings(w);
-	return err ? refuse_errno(why, err) : ret;
+	if (!err)
+		return ret;
+	tell_failed(w);
+	return ret == -1 ? -1 : refuse_errno(why, err);
 }
 
 static int follow_begun(struct watch *w, const struct wfg *shown)
