@@ -20,6 +20,7 @@ struct ring {
 	const char *dir;
 	u64 keep_bytes;
 	struct recording_out *out; /* NULL: none yet */
+	char path[PATH_MAX];       /* of out */
 	u32 serial;                /* tells names of one second apart */
 };
 
@@ -40,17 +41,17 @@ struct ring *ring_open(const char *dir, u64 keep_bytes, struct refusal *why)
 
 static int start(struct ring *ring)
 {
-	char path[PATH_MAX], date[32];
+	char date[32];
 	time_t now = time(NULL);
 	struct tm tm;
 
 	strftime(date, sizeof(date), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
-	if (snprintf(path, sizeof(path), "%s/daxtrace-%s-%06u.dxt", ring->dir, date,
-		     ring->serial++ % 1000000) >= (int)sizeof(path)) {
+	if (snprintf(ring->path, sizeof(ring->path), "%s/daxtrace-%s-%06u.dxt", ring->dir, date,
+		     ring->serial++ % 1000000) >= (int)sizeof(ring->path)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	ring->out = recording_create(path);
+	ring->out = recording_create(ring->path);
 	return ring->out ? 0 : -1;
 }
 
@@ -61,16 +62,18 @@ static u64 file_size(const char *path)
 	return stat(path, &st) ? 0 : st.st_size;
 }
 
-/* Removes the oldest but for the last one, which is being written. */
+/* Never the one that is being written: when the clock was set back it is not the last. */
 static void remove_oldest(const struct ring *ring, const glob_t *found)
 {
 	u64 total = 0;
 
 	for (size_t i = 0; i < found->gl_pathc; i++)
 		total += file_size(found->gl_pathv[i]);
-	for (size_t i = 0; i + 1 < found->gl_pathc && total > ring->keep_bytes; i++) {
-		total -= file_size(found->gl_pathv[i]);
-		unlink(found->gl_pathv[i]);
+	for (size_t i = 0; i < found->gl_pathc && total > ring->keep_bytes; i++) {
+		u64 size = file_size(found->gl_pathv[i]);
+
+		if (strcmp(found->gl_pathv[i], ring->path) != 0 && !unlink(found->gl_pathv[i]))
+			total -= size;
 	}
 }
 

@@ -651,6 +651,29 @@ static void test_other_schemas(void **state)
 	heard_free(&h);
 }
 
+/* What a version has written every later one has to read: add files, change none. */
+static void test_kept_recordings(void **state)
+{
+	char path[2 * PATH_MAX];
+	const struct wfg_wait *w;
+	struct heard h;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/../recordings/0.1.0.dxt", image_dir());
+	heard_read(&h, path);
+	assert_int_equal(h.why.status, STATUS_OK);
+	assert_int_equal(h.looks, 1);
+	assert_int_equal(h.unknown, 0);
+	assert_int_equal(wfg_nr_waits(h.g), 1);
+	w = wfg_wait(h.g, 0);
+	assert_string_equal(w->file->f.path, "/mnt/xfs/vmsplice-readers.truncate");
+	assert_int_equal(w->nr_queued, 2);
+	assert_int_equal(wfg_page_holders(w->page), 1);
+	assert_int_equal(w->page->holds[0]->h.how, HOW_VMSPLICE);
+	assert_int_equal(w->page->unattributed, 0);
+	heard_free(&h);
+}
+
 /* A later version: what is known is taken, the rest is skipped and counted. */
 static void test_later_versions(void **state)
 {
@@ -980,6 +1003,7 @@ int main(void)
 		cmocka_unit_test(test_not_a_recording),
 		cmocka_unit_test(test_no_file),
 		cmocka_unit_test(test_other_schemas),
+		cmocka_unit_test(test_kept_recordings),
 		cmocka_unit_test(test_later_versions),
 		cmocka_unit_test(test_absent_is_unknown),
 		cmocka_unit_test(test_deeply_nested),
