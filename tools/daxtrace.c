@@ -108,7 +108,8 @@ static int refuse_recording(const char *path, u64 looks, int err, struct refusal
 	char consequence[128];
 
 	snprintf(consequence, sizeof(consequence),
-		 "it ends behind look %llu; up to there it can be read", (unsigned long long)looks);
+		 "the recording ends behind look %llu, and can be read up to there",
+		 (unsigned long long)looks);
 	return refuse(why, STATUS_ERROR, consequence, err == -ENOSPC ? "df -h" : "",
 		      "cannot write the recording %s: %s", path, strerror(-err));
 }

@@ -114,17 +114,18 @@ says "it is named" "$err" "no-such-command"
 
 run --image-read "$image" -q --interval 100ms -d 300ms -w "$work/watch.dxt"
 is "a watch of some time ends" "$status" = 0
-is "its looks are in the recording" "$(gzip -dc "$work/watch.dxt" | grep -c look_end)" = 4
+is "its looks are in the recording" "$(gzip -dc "$work/watch.dxt" | grep -c look_end)" -gt 1
 says "its end is in the recording" "$(gzip -dc "$work/watch.dxt" | tail -n 1)" '"ended":"duration"'
 run --image-read "$image" -q --interval 100ms --until-stuck=100ms
 is "a watch ends when somebody is stuck" "$status" = 0
 says "with the verdict" "$out" "BLOCKED"
 
 for signal in INT TERM; do
+	: >"$work/out"
 	# sh starts what it puts in the background with SIGINT ignored; env gives it back
 	env --default-signal=INT "$DAXTRACE" --image-read "$image" --interval 100ms --follow \
 		-w "$work/$signal.dxt" >"$work/out" 2>"$work/err" &
-	sleep 0.5
+	until [ -s "$work/out" ]; do sleep 0.1; done
 	kill -s "$signal" $!
 	wait $!
 	status=$?
@@ -137,10 +138,14 @@ for signal in INT TERM; do
 done
 
 mkdir "$work/ring"
-timeout -s TERM 1 "$DAXTRACE" --image-read "$image" --interval 100ms --recorder "$work/ring" \
-	>"$work/out" 2>"$work/err"
+"$DAXTRACE" --image-read "$image" --interval 100ms --recorder "$work/ring" >"$work/out" 2>"$work/err" &
+until gzip -dc "$work/ring/"daxtrace-*.dxt 2>/dev/null | grep -q look_end; do sleep 0.1; done
+kill $!
+wait $!
+status=$?
 out=$(cat "$work/out")
 err=$(cat "$work/err")
+is "a recorder ends on SIGTERM with status 0" "$status" = 0
 is "a recorder prints nothing" -z "$out$err"
 run -r "$work/ring/"daxtrace-*.dxt
 says "what it recorded can be explained" "$out" "BLOCKED"
