@@ -7,6 +7,7 @@
 
 #include <daxtop/view.h>
 
+#include "util/log.h"
 #include "watch/pace.h"
 
 static int refuse_errno(struct refusal *why, int err)
@@ -32,7 +33,15 @@ static int keep_end(struct watch *w, const struct fact_end *end)
 	return w->follow ? view_ended(w->follow, w->now, end) : 0;
 }
 
-/* To the streams that a person waits for. */
+/* Who watches for hours has to learn now that nothing is recorded any more. */
+static void note_file(struct watch *w, int err)
+{
+	w->file_err = err;
+	if (err && !w->once)
+		log_msg(LOG_ERROR, "the recording cannot go on behind look %llu: %s",
+			(unsigned long long)recording_looks(w->file), strerror(-err));
+}
+
 static int give(struct watch *w, const struct fact *fact)
 {
 	int err = 0;
@@ -40,7 +49,7 @@ static int give(struct watch *w, const struct fact *fact)
 	for (int i = 0; i < 2 && !err; i++)
 		err = w->outs[i] ? recording_add(w->outs[i], fact) : 0;
 	if (w->file && !w->file_err)
-		w->file_err = recording_add(w->file, fact);
+		note_file(w, recording_add(w->file, fact));
 	return err;
 }
 
@@ -56,7 +65,7 @@ static int begin_recordings(struct watch *w)
 	for (int i = 0; i < 2 && !err; i++)
 		err = w->outs[i] ? recording_look(w->outs[i]) : 0;
 	if (w->file && !w->file_err)
-		w->file_err = recording_look(w->file);
+		note_file(w, recording_look(w->file));
 	return err;
 }
 
@@ -70,7 +79,7 @@ static int end_recordings(struct watch *w)
 	for (int i = 0; i < 2 && !err; i++)
 		err = w->outs[i] ? recording_look_end(w->outs[i]) : 0;
 	if (w->file && !w->file_err)
-		w->file_err = recording_look_end(w->file);
+		note_file(w, recording_look_end(w->file));
 	return err;
 }
 

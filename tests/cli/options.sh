@@ -116,6 +116,9 @@ run --image-read "$image" -q --interval 100ms -d 300ms -w "$work/watch.dxt"
 is "a watch of some time ends" "$status" = 0
 is "its looks are in the recording" "$(gzip -dc "$work/watch.dxt" | grep -c look_end)" -gt 1
 says "its end is in the recording" "$(gzip -dc "$work/watch.dxt" | tail -n 1)" '"ended":"duration"'
+run --image-read "$image" -q --interval 50ms -d 100ms -w /dev/full
+says "a watch says at once that its recording has ended" "$err" "cannot go on behind look 0"
+
 run --image-read "$image" -q --interval 100ms --until-stuck=100ms
 is "a watch ends when somebody is stuck" "$status" = 0
 says "with the verdict" "$out" "BLOCKED"
