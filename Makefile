@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# make [all|check|check-unit|check-vm|demo|demo-top|bench|lint|fmt|install|uninstall|clean|deps]
+# make [all|check|check-unit|check-fuzz|check-vm|demo|demo-top|bench|lint|fmt|install|uninstall|clean|deps]
 #   V=1 shows commands   O=DIR builds there   SAN=1 with ASan and UBSan   STATIC=1 one static file
 #   check-unit: T="test_opts test_scope" selects
-#   fuzz: FUZZ_SECONDS=60   images: KERNELS="5.10 6.1", recaptures tests/unit/images
+#   fuzz: FUZZ_SECONDS=60 FUZZ_TARGETS=recording   images: KERNELS="5.10 6.1", recaptures tests/unit/images
 #   check-vm:   KERNELS="5.10 6.1" SCENARIOS="vmsplice*" selects
 
 VERSION := 0.1.0
@@ -11,6 +11,7 @@ O       ?= build
 PREFIX  ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR  ?= $(PREFIX)/share/man
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 CLANG   ?= clang
 CLANG_FORMAT ?= clang-format
 PKG_CONFIG   ?= pkg-config
@@ -18,7 +19,8 @@ PKG_CONFIG   ?= pkg-config
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: fuzz images all check check-unit check-vm demo demo-top bench lint fmt install uninstall clean deps unit-programs
+.PHONY: fuzz images all check check-unit check-fuzz check-vm demo demo-top bench lint fmt install uninstall \
+	clean deps unit-programs
 
 ifneq ($(V),1)
 Q   = @
@@ -158,23 +160,36 @@ demo-top:
 bench: $(PROGS) $(BENCH)
 	$(Q)tests/bench/run $(B) $(O)/bench
 
-# Slow to build and unbounded by nature: not part of check.
+# FUZZ_SECONDS are for each target of tests/fuzz.
 FUZZ_SECONDS ?= 60
-FUZZ_FLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer$(comma)address$(comma)undefined \
+FUZZ_TARGETS ?= $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
+FUZZ_FLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link$(comma)address$(comma)undefined \
 	-fno-sanitize-recover=undefined
 
-# What draws on a terminal is no part of it.
-$(O)/fuzz/image: tests/fuzz/image.c $(filter-out src/view/top/%,$(SRCS)) \
-		$(wildcard include/*/*.h src/*/*.h src/*/*.def) | $(SKELS)
+$(O)/fuzz/obj/%.o: %.c | $(SKELS)
 	$(call msg,FUZZ,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) $(ALL_CPPFLAGS) -std=gnu11 -Wall -Wextra $(WERROR) $(FUZZ_FLAGS) $(filter %.c,$^) \
-		$(LDLIBS) -o $@
+	$(Q)$(CLANG) $(ALL_CPPFLAGS) -std=gnu11 -Wall -Wextra $(WERROR) $(FUZZ_FLAGS) -MMD -MP -c $< -o $@
 
-fuzz:
+$(FUZZ_TARGETS:%=$(O)/fuzz/fuzz-%): $(O)/fuzz/fuzz-%: $(O)/fuzz/obj/tests/fuzz/%.o $(SRCS:%.c=$(O)/fuzz/obj/%.o)
+	$(Q)$(CLANG) -fsanitize=fuzzer$(comma)address$(comma)undefined $^ $(LDLIBS) -o $@
+
+fuzz: all
 	$(Q)packaging/need --install build unit
-	$(Q)$(MAKE) $(O)/fuzz/image
-	$(Q)tests/fuzz/run $(O)/fuzz/image $(O)/fuzz $(FUZZ_SECONDS)
+	$(Q)$(MAKE) $(FUZZ_TARGETS:%=$(O)/fuzz/fuzz-%)
+	$(Q)tests/fuzz/seeds $(O)/fuzz/seeds $(PROG)
+	$(Q)for target in $(FUZZ_TARGETS); do \
+		tests/fuzz/run $(O)/fuzz/fuzz-$$target $(O)/fuzz/$$target $(FUZZ_SECONDS) \
+			$(O)/fuzz/seeds/$$target || exit; \
+	done
+
+# Recordings come from elsewhere: a little of it belongs to every check.
+check-fuzz:
+	$(Q)mkdir -p $(O)/results
+	$(Q)$(MAKE) fuzz FUZZ_TARGETS=recording FUZZ_SECONDS=20 >$(O)/results/fuzz.log 2>&1 || \
+		{ tail -n 40 $(O)/results/fuzz.log; false; }
+	$(Q)rm $(O)/results/fuzz.log
+	$(Q)echo 'pass fuzz/recording' >$(O)/results/fuzz
 
 # Memory images of hangs on every kernel, for tests/unit.
 images:
@@ -191,15 +206,21 @@ fmt:
 	$(Q)$(CLANG_FORMAT) -i $(C_FILES)
 
 install: all
-	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 \
+		$(DESTDIR)$(UNITDIR)
 	install -m 0755 $(PROGS) $(DESTDIR)$(SBINDIR)
 	install -m 0644 $(MANUALS) $(DESTDIR)$(MANDIR)/man8
+	install -m 0644 man/daxtrace.5 $(DESTDIR)$(MANDIR)/man5
+	sed 's|@SBINDIR@|$(SBINDIR)|' packaging/daxtrace-recorder.service \
+		>$(DESTDIR)$(UNITDIR)/daxtrace-recorder.service
 
 uninstall:
-	rm -f $(PROGS:$(B)/%=$(DESTDIR)$(SBINDIR)/%) $(MANUALS:man/%=$(DESTDIR)$(MANDIR)/man8/%)
+	rm -f $(PROGS:$(B)/%=$(DESTDIR)$(SBINDIR)/%) $(MANUALS:man/%=$(DESTDIR)$(MANDIR)/man8/%) \
+		$(DESTDIR)$(MANDIR)/man5/daxtrace.5 $(DESTDIR)$(UNITDIR)/daxtrace-recorder.service
 
 clean:
 	rm -rf $(O)
 
 -include $(OBJS:.o=.d) $(TESTS:$(B)/tests/%=$(B)/obj/tests/unit/%.d) \
-	$(PROGS:$(B)/%=$(B)/obj/tools/%.d) $(BPF_SRCS:bpf/%.bpf.c=$(O)/bpf/%.bpf.d)
+	$(PROGS:$(B)/%=$(B)/obj/tools/%.d) $(BPF_SRCS:bpf/%.bpf.c=$(O)/bpf/%.bpf.d) \
+	$(wildcard $(O)/fuzz/obj/*/*/*.d)

@@ -342,20 +342,16 @@ static int run_feed(struct live *p)
 		.image_read = p->o->image_read,
 		.without = p->o->without,
 	};
-	struct strbuf words = { 0 };
 	struct scope scope;
 	int err;
 
 	if (scope_resolve(&scope, p->o->paths, p->o->nr_paths, &p->why))
 		return -1;
 	snap.scope = &scope;
-	opts_name_scope(&words, p->o);
-	p->top.scope = words.s;
 	p->feed = feed_start(&snap, &p->why);
 	err = p->feed ? run(p) : -1;
 	feed_stop(p->feed);
 	scope_free(&scope);
-	sb_free(&words);
 	return err;
 }
 

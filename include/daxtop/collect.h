@@ -57,6 +57,7 @@ int preflight(fact_sink_fn sink, void *arg, struct refusal *why);
 struct snapshot_opts {
 	const struct scope *scope; /* waits on other files are left out */
 	bool user_stacks;          /* symbolise user stacks of waiters and holders */
+	const char *recording;     /* file that will keep the facts; NULL none */
 	const char *image_write;   /* also save the kernel memory that was read; NULL no */
 	const char *image_read;    /* look at a saved image, not at this machine; NULL no */
 	const char *without;       /* pretend that the kernel hides this symbol; NULL no */

@@ -30,12 +30,14 @@ enum fact_type {
 	FACT_QUEUED,
 	FACT_LOSS,
 	FACT_PROBE,
+	FACT_END,
 };
 
 /* Which engine saw it. */
 enum fact_seen {
 	SEEN_SNAPSHOT = 0,
 	SEEN_TRACE,
+	SEEN_MAX,
 };
 
 /* The blocked operation; the names in contract.md, see fact_op_name(). */
@@ -218,6 +220,7 @@ struct fact_queued {
 enum fact_loss_kind {
 	LOSS_TORN = 0, /* a record changed while it was read, and was dropped */
 	LOSS_LOST,     /* a bound or a full map cut something off */
+	LOSS_MAX,
 };
 
 struct fact_loss {
@@ -240,6 +243,17 @@ struct fact_probe {
 	const char *costs; /* consequence when not ok; NULL when ok */
 };
 
+/* A wait that was seen and is over. Complete in itself: its task may be gone. */
+struct fact_end {
+	u64 task; /* fact_wait.task of the wait */
+	u32 pid, tid;
+	char comm[FACT_COMM_LEN + 1];
+	enum fact_op op;
+	const char *path; /* of its file; NULL unknown */
+	u64 waited_ns;    /* how long it had waited when it was last seen; FACT_UNKNOWN */
+	u64 unseen_ns;    /* from then until it was seen to be over */
+};
+
 struct fact_session {
 	const char *host, *kernel, *boot_id;
 	s64 time_sec; /* CLOCK_REALTIME */
@@ -247,7 +261,8 @@ struct fact_session {
 	s32 utc_offset;        /* seconds east of UTC */
 	u64 mono_ns;           /* CLOCK_MONOTONIC at the same moment */
 	bool snapshot, trace;  /* engines that ran */
-	const char *recording; /* file the facts came from; NULL when live */
+	const char *recording; /* file that keeps these facts; NULL none */
+	const char *scope;     /* what was asked about, "/pmem1, /dev/pmem1"; NULL all */
 	u32 dax_mounts;        /* mounted filesystems that can hold DAX files */
 	u32 dax_devices;       /* fsdax page ranges (dev_pagemap of type MEMORY_DEVICE_FS_DAX) */
 	bool coherent_idle;    /* a wait seen with an idle page was idle on every re-read */
@@ -266,6 +281,7 @@ struct fact {
 		struct fact_queued queued;
 		struct fact_loss loss;
 		struct fact_probe probe;
+		struct fact_end end;
 	};
 };
 
@@ -279,6 +295,7 @@ const char *fact_on_name(enum fact_on on);
 const char *fact_how_name(enum fact_how how);
 const char *fact_confidence_name(enum fact_confidence confidence);
 const char *fact_seen_name(enum fact_seen seen);
+const char *fact_loss_name(enum fact_loss_kind kind);
 const char *fact_probe_state_name(enum fact_probe_state state);
 
 #endif

@@ -79,7 +79,8 @@ int wfg_add(void *graph, const struct fact *fact);
 
 /*
  * Resolves references between facts and accounts for page references; call once, after the last
- * wfg_add(). Facts that refer to what never came are dropped and counted as lost. 0 or -ENOMEM.
+ * wfg_add(), but for losses and ends, which refer to nothing and may follow. Facts that refer to
+ * what never came are dropped and counted as lost. 0 or -ENOMEM.
  */
 int wfg_link(struct wfg *g);
 
@@ -98,6 +99,21 @@ const struct fact_session *wfg_session(const struct wfg *g);   /* zeroed when no
 u64 wfg_losses(const struct wfg *g, enum fact_loss_kind kind); /* sum of counts */
 size_t wfg_nr_losses(const struct wfg *g);
 const struct fact_loss *wfg_loss(const struct wfg *g, size_t i);
+/* Waits that are over, in the order in which they came. */
+size_t wfg_nr_ends(const struct wfg *g);
+const struct fact_end *wfg_end(const struct wfg *g, size_t i);
+
+/*
+ * Whether a wait of another look is in this one too: the same task waits for the same operation on
+ * the same file. Each look is linked.
+ */
+bool wfg_still_waits(const struct wfg *g, const struct wfg_wait *wait);
+
+/*
+ * Tells a FACT_END of each wait of one look that is gone in a later one. Where records were torn or lost
+ * in the later look, nothing is told: what was not seen may be there. 0, or the sink's error.
+ */
+int wfg_tell_ends(const struct wfg *before, const struct wfg *now, fact_sink_fn sink, void *arg);
 
 /* A stable document-wide name of the wait, "w1", "w2", ... in the order of wfg_wait(). */
 const char *wfg_wait_id(const struct wfg *g, const struct wfg_wait *wait);

@@ -18,7 +18,6 @@ struct view_opts {
 	enum view_stacks stacks;
 	bool quiet; /* verdict sentences only */
 	u32 verbose;
-	const char *scope; /* what was asked, for the sentence when nothing waits; NULL all */
 };
 
 struct refusal;
@@ -30,6 +29,17 @@ int view_report(FILE *out, const struct wfg *g, const struct findings *f,
 /* One JSON document as contract.md "daxtrace/1". 0, -ENOMEM, or -errno of the stream. */
 int view_json(FILE *out, const struct wfg *g, const struct findings *f,
 	      const struct view_opts *opts);
+
+/*
+ * Stacks of the waiters, one on a line, as flamegraph.pl reads them: command, user and kernel frames
+ * from the outermost to the innermost, and for how many microseconds it has slept. Waits of
+ * unknown age are left out. 0, -ENOMEM or -errno of the stream.
+ */
+int view_folded(FILE *out, const struct wfg *g);
+
+/* One line for a wait that began, and for one that is over; g has the time. As above. */
+int view_begun(FILE *out, const struct wfg *g, const struct finding *f);
+int view_ended(FILE *out, const struct wfg *g, const struct fact_end *end);
 
 /*
  * What works on this machine, for --check: the kernel, one line for each probe of the graph, and

@@ -123,6 +123,18 @@ static const char *proc_text(struct snap *s, const char *path)
 	return kept;
 }
 
+/* The paths as they were given; NULL for all of the machine. */
+static const char *scope_text(struct snap *s)
+{
+	const struct scope *scope = s->opts->scope;
+	const char *paths = NULL;
+
+	for (size_t i = 0; scope && i < scope->n; i++)
+		paths = snap_text(s, "%s%s%s", paths ? paths : "", paths ? ", " : "",
+				  scope->m[i].path);
+	return paths;
+}
+
 /* Reads files by children, so it comes before this process has grown. */
 static void read_session(struct snap *s, struct fact *f)
 {
@@ -136,6 +148,8 @@ static void read_session(struct snap *s, struct fact *f)
 		.utc_offset = s->k->time.utc_offset,
 		.mono_ns = s->k->time.mono_ns,
 		.snapshot = true,
+		.recording = s->opts->recording,
+		.scope = scope_text(s),
 		.dax_mounts = mounts_count_dax(s),
 	};
 }

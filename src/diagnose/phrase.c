@@ -97,7 +97,7 @@ static bool phrase_syscall(struct strbuf *sb, const char *call)
 	return true;
 }
 
-void phrase_op(struct strbuf *sb, const struct wfg_wait *wait)
+static const char *op_noun(enum fact_op op)
 {
 	static const char *const nouns[OP_MAX] = {
 		[OP_OTHER] = "operation",
@@ -118,6 +118,12 @@ void phrase_op(struct strbuf *sb, const struct wfg_wait *wait)
 		[OP_RECLAIM] = "memory reclaim",
 		[OP_FAULT] = "page fault",
 	};
+
+	return nouns[op < OP_MAX ? op : OP_OTHER];
+}
+
+void phrase_op(struct strbuf *sb, const struct wfg_wait *wait)
+{
 	static const char *const triggers[TRIGGER_MAX] = {
 		[TRIGGER_UNLINK] = " after unlink",
 		[TRIGGER_LAST_CLOSE] = " after the last close",
@@ -133,7 +139,7 @@ void phrase_op(struct strbuf *sb, const struct wfg_wait *wait)
 		return;
 	if (op == OP_OTHER && phrase_syscall(sb, call))
 		return;
-	sb_puts(sb, nouns[op]);
+	sb_puts(sb, op_noun(op));
 	if (op == OP_EVICT && wait->w.trigger < TRIGGER_MAX && triggers[wait->w.trigger])
 		sb_puts(sb, triggers[wait->w.trigger]);
 }
@@ -165,6 +171,19 @@ void phrase_wait(struct strbuf *sb, const struct wfg_wait *wait)
 	}
 	sb_puts(sb, " of ");
 	phrase_file(sb, wait->file);
+}
+
+void phrase_end(struct strbuf *sb, const struct fact_end *end)
+{
+	sb_printf(sb, "%s by %s[%u]", op_noun(end->op), end->comm[0] ? end->comm : "?", end->pid);
+	if (end->tid != end->pid)
+		sb_printf(sb, " thread %u", end->tid);
+	sb_printf(sb, " of %s ended after ", end->path ? end->path : "an unknown file");
+	phrase_time(sb, end->waited_ns);
+	if (!end->unseen_ns || end->waited_ns > UINT64_MAX - end->unseen_ns)
+		return;
+	sb_puts(sb, " to ");
+	text_duration(sb, end->waited_ns + end->unseen_ns);
 }
 
 void phrase_time(struct strbuf *sb, u64 ns)

@@ -25,6 +25,9 @@ void phrase_op(struct strbuf *sb, const struct wfg_wait *wait);
 /* The wait as a clause: "ftruncate by segtrim[20911] has waited 14m14s for page 0x1a3 of ..." */
 void phrase_wait(struct strbuf *sb, const struct wfg_wait *wait);
 
+/* The end of a wait as a clause: "truncate by segtrim[20911] of /pmem1/x ended after 2.1s to 3.1s" */
+void phrase_end(struct strbuf *sb, const struct fact_end *end);
+
 /* "14m14s", "an unknown time" */
 void phrase_time(struct strbuf *sb, u64 ns);
 

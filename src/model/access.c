@@ -78,6 +78,16 @@ u64 wfg_losses(const struct wfg *g, enum fact_loss_kind kind)
 	return sum;
 }
 
+size_t wfg_nr_ends(const struct wfg *g)
+{
+	return g->nr_ends;
+}
+
+const struct fact_end *wfg_end(const struct wfg *g, size_t i)
+{
+	return &g->ends[i];
+}
+
 const char *wfg_wait_id(const struct wfg *g, const struct wfg_wait *wait)
 {
 	return g->wait_ids[wait - (const struct wfg_wait *)g->waits.rows];

@@ -36,6 +36,7 @@ void wfg_free(struct wfg *g)
 	table_free(&g->probes);
 	arena_free(&g->arena);
 	free(g->losses);
+	free(g->ends);
 	free(g);
 }
 
@@ -205,6 +206,16 @@ int add_loss(struct wfg *g, const struct fact_loss *fact)
 	return 0;
 }
 
+static int add_end(struct wfg *g, const struct fact_end *fact)
+{
+	struct fact_end f = *fact;
+
+	if (copy_end(&g->arena, &f) || array_grow(&g->ends, g->nr_ends, sizeof(*g->ends)))
+		return -ENOMEM;
+	g->ends[g->nr_ends++] = f;
+	return 0;
+}
+
 int wfg_add(void *graph, const struct fact *fact)
 {
 	struct wfg *g = graph;
@@ -228,6 +239,8 @@ int wfg_add(void *graph, const struct fact *fact)
 		return add_loss(g, &fact->loss);
 	case FACT_PROBE:
 		return add_probe(g, &fact->probe);
+	case FACT_END:
+		return add_end(g, &fact->end);
 	}
 	return -EINVAL;
 }

@@ -77,3 +77,9 @@ int copy_session(struct arena *a, struct fact_session *f)
 
 	return fact_visit_session(f, &c.v);
 }
+
+int copy_end(struct arena *a, struct fact_end *f)
+{
+	f->comm[FACT_COMM_LEN] = '\0';
+	return arena_keep(a, &f->path);
+}

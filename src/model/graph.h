@@ -31,6 +31,8 @@ struct wfg {
 	struct table probes; /* struct probe_row */
 	struct fact_loss *losses;
 	u32 nr_losses;
+	struct fact_end *ends;
+	u32 nr_ends;
 	char (*wait_ids)[12]; /* "w" and a u32 */
 };
 
@@ -44,6 +46,7 @@ int copy_task(struct arena *a, struct fact_task *f);
 int copy_file(struct arena *a, struct fact_file *f);
 int copy_hold(struct arena *a, struct fact_hold *f);
 int copy_session(struct arena *a, struct fact_session *f);
+int copy_end(struct arena *a, struct fact_end *f);
 
 /* Adds to the sum of losses of this kind at this place. 0 or -ENOMEM. */
 int add_loss(struct wfg *g, const struct fact_loss *f);

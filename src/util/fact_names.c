@@ -100,6 +100,11 @@ const char *fact_seen_name(enum fact_seen seen)
 	return seen == SEEN_TRACE ? "trace" : "snapshot";
 }
 
+const char *fact_loss_name(enum fact_loss_kind kind)
+{
+	return kind == LOSS_TORN ? "torn" : "lost";
+}
+
 const char *fact_probe_state_name(enum fact_probe_state state)
 {
 	static const char *const names[PROBE_STATE_MAX] = {

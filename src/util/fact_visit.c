@@ -28,7 +28,7 @@ static int visit_stack(struct fact_stack *s, struct fact_visitor *v)
 
 int fact_visit_session(struct fact_session *f, struct fact_visitor *v)
 {
-	return VISIT_STRINGS(v, &f->host, &f->kernel, &f->boot_id, &f->recording);
+	return VISIT_STRINGS(v, &f->host, &f->kernel, &f->boot_id, &f->recording, &f->scope);
 }
 
 int fact_visit_task(struct fact_task *f, struct fact_visitor *v)
@@ -74,6 +74,8 @@ int fact_visit(struct fact *f, struct fact_visitor *v)
 		return VISIT_STRINGS(v, &f->loss.where);
 	case FACT_PROBE:
 		return VISIT_STRINGS(v, &f->probe.name, &f->probe.costs);
+	case FACT_END:
+		return VISIT_STRINGS(v, &f->end.path);
 	case FACT_PAGE:
 	case FACT_WAIT:
 		return 0;

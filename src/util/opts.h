@@ -8,8 +8,6 @@
 
 #include <daxtop/view.h>
 
-#include "util/strbuf.h"
-
 enum program {
 	DAXTRACE = 1, /* bits: an option may be of both */
 	DAXTOP = 2,
@@ -33,17 +31,29 @@ struct filter_words {
 enum color { COLOR_AUTO = 0, COLOR_ALWAYS, COLOR_NEVER };
 
 struct opts {
-	char *const *paths; /* points into argv */
+	char **paths; /* points into argv */
 	size_t nr_paths;
+	char *const *command; /* what follows "--", NULL-terminated; NULL none */
 	enum view_stacks stacks;
 	int verbose;
 	bool json;
+	bool ndjson;
+	bool folded;
+	bool follow;
 	bool check;
 	bool exit_code;
 	bool quiet;
 	const char *image_write; /* NULL no */
 	const char *image_read;  /* NULL no */
 	const char *without;     /* NULL no */
+	const char *write;       /* NULL no */
+	const char *read;        /* NULL no */
+	const char *recorder;    /* NULL no */
+	u64 keep_size;           /* bytes */
+	u64 duration_ns;         /* 0 not limited */
+	u64 stuck_ns;            /* 0 no */
+	u64 interval_ns;
+	u32 count; /* waits that end; 0 not limited */
 	/* of daxtop only */
 	u64 delay_ns;
 	u64 iterations; /* 0 without end */
@@ -56,11 +66,6 @@ struct opts {
 
 enum opt_arg { ARG_NO, ARG_OPTIONAL, ARG_REQUIRED };
 
-/* What to say when an option of the contract is not in this version. */
-struct opt_later {
-	const char *cause, *consequence, *command;
-};
-
 /* One option. All of getopt, --help and the manual's OPTIONS come from or are tested against it. */
 struct opt_def {
 	int key;          /* the short option's letter, or a number above 255 */
@@ -69,8 +74,7 @@ struct opt_def {
 	const char *arg_name; /* as in --help; NULL for ARG_NO */
 	const char *group;
 	const char *help;
-	const struct opt_later *later; /* NULL: it is in this version */
-	unsigned int programs;         /* bits of enum program */
+	unsigned int programs; /* bits of enum program */
 };
 
 /* All options of both, in the order of --help; an entry without a name ends them. */
@@ -81,8 +85,8 @@ enum { OPTS_RUN = -1 };
 
 /*
  * Fills o from the command line of a program; argv is permuted. Returns OPTS_RUN, or the exit status
- * when there is nothing left to do: 0 after --help and --version, 1 after a usage error, 2 when what
- * was asked for is not in this version. Errors have been printed then.
+ * when there is nothing left to do: 0 after --help and --version, 1 after a usage error. Errors have
+ * been printed then.
  */
 int opts_parse(struct opts *o, enum program program, int argc, char **argv);
 
@@ -93,11 +97,8 @@ int opts_parse(struct opts *o, enum program program, int argc, char **argv);
  */
 int opts_filter(struct filter_words *words, char *text, char *error, size_t len);
 
-/* What was asked, as words for a sentence; nothing for every DAX mount. */
-void opts_name_scope(struct strbuf *sb, const struct opts *o);
-
-/* A time with its unit, us, ms, s, min or h: "1.5s". */
-bool opts_time(const char *text, u64 *ns);
+/* Whether more than one look was asked for. */
+bool opts_watch(const struct opts *o);
 
 /* Prints --help. Errors stick in the stream. */
 void opts_help(FILE *out, enum program program);

@@ -2,32 +2,13 @@
 /*
  * The document of contract.md, "daxtrace/1". Unknown is null, never 0. Output is ASCII: every other
  * character is a \u escape, so that a name cannot drive the terminal of who looks at it.
- *
- * set() and append() take over the value and give up when it is NULL, so a failed allocation
- * anywhere makes the whole document NULL.
  */
 #include <string.h>
 
-#include <jansson.h>
-
 #include <daxtop/view.h>
 
-#include "util/text.h"
+#include "util/json_build.h"
 #include "view/stream.h"
-
-static json_t *text(const char *s)
-{
-	struct strbuf sb = { 0 };
-	json_t *j;
-
-	if (!s)
-		return json_null();
-	sb_puts(&sb, "");
-	text_utf8(&sb, s);
-	j = sb.failed ? NULL : json_string(sb.s);
-	sb_free(&sb);
-	return j;
-}
 
 /* Contract "int": null when unknown or beyond what JSON readers keep in 64 bits with a sign. */
 static json_t *number(u64 n)
@@ -41,34 +22,9 @@ static json_t *total(u64 n)
 	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
 }
 
-static json_t *address(u64 n)
-{
-	char s[24];
-
-	snprintf(s, sizeof(s), "0x%llx", (unsigned long long)n);
-	return json_string(s);
-}
-
 static json_t *seconds(u64 ns)
 {
 	return ns == FACT_UNKNOWN ? json_null() : json_real(ns / 1e9);
-}
-
-/* Keys keep the order in which they are set. */
-static void set(json_t **object, const char *key, json_t *value)
-{
-	if (!json_object_set_new(*object, key, value))
-		return;
-	json_decref(*object);
-	*object = NULL;
-}
-
-static void append(json_t **array, json_t *item)
-{
-	if (!json_array_append_new(*array, item))
-		return;
-	json_decref(*array);
-	*array = NULL;
 }
 
 static json_t *stack(const struct fact_stack *s)
@@ -316,6 +272,31 @@ static json_t *findings(const struct wfg *g, const struct findings *f)
 	return list;
 }
 
+static json_t *end_object(const struct fact_end *e)
+{
+	u64 most = e->waited_ns > UINT64_MAX - e->unseen_ns ? FACT_UNKNOWN :
+							      e->waited_ns + e->unseen_ns;
+	json_t *j = json_object();
+
+	set(&j, "op", text(fact_op_name(e->op)));
+	set(&j, "pid", json_integer(e->pid));
+	set(&j, "tid", json_integer(e->tid));
+	set(&j, "comm", text(e->comm));
+	set(&j, "path", text(e->path));
+	set(&j, "waited_s", seconds(e->waited_ns));
+	set(&j, "at_most_s", seconds(most));
+	return j;
+}
+
+static json_t *ended(const struct wfg *g)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < wfg_nr_ends(g); i++)
+		append(&list, end_object(wfg_end(g, i)));
+	return list;
+}
+
 static json_t *probe(const struct fact_probe *p)
 {
 	json_t *j = json_object();
@@ -330,7 +311,7 @@ static json_t *loss(const struct fact_loss *l)
 {
 	json_t *j = json_object();
 
-	set(&j, "kind", text(l->kind == LOSS_TORN ? "torn" : "lost"));
+	set(&j, "kind", text(fact_loss_name(l->kind)));
 	set(&j, "count", total(l->count));
 	set(&j, "where", text(l->where));
 	return j;
@@ -372,6 +353,7 @@ static json_t *source(const struct fact_session *s)
 	set(&j, "snapshot", json_boolean(s->snapshot));
 	set(&j, "trace", json_boolean(s->trace));
 	set(&j, "recording", text(s->recording));
+	set(&j, "scope", text(s->scope));
 	return j;
 }
 
@@ -390,6 +372,7 @@ static json_t *document(const struct wfg *g, const struct findings *f)
 	set(&j, "waits", waits(g));
 	set(&j, "findings", findings(g, f));
 	set(&j, "coverage", coverage(g));
+	set(&j, "ended", ended(g));
 	return j;
 }
 

@@ -11,6 +11,7 @@
 
 #define MAX_HOLDERS  12 /* holders of a page that are shown without -v */
 #define MAX_TASKS    8  /* tasks of a holder, and causes, likewise */
+#define MAX_ENDS     12 /* waits that are over, likewise */
 #define NSEC_PER_SEC 1000000000ULL
 
 #define INDENT          "         " /* as wide as a heading with its padding */
@@ -279,9 +280,7 @@ static void say_finding(struct report *r, const struct finding *f)
 
 static void add_source(struct strbuf *sb, const struct fact_session *s)
 {
-	if (s->recording)
-		sb_printf(sb, "recording %s", s->recording);
-	else if (s->snapshot && s->trace)
+	if (s->snapshot && s->trace)
 		sb_puts(sb, "snapshot and trace");
 	else if (s->trace)
 		sb_puts(sb, "trace");
@@ -295,6 +294,8 @@ static void add_source(struct strbuf *sb, const struct fact_session *s)
 		if (!text_date(sb, s->time_sec, -1, s->utc_offset))
 			sb_puts(sb, "unknown date");
 	}
+	if (s->recording)
+		sb_printf(sb, ", kept in %s", s->recording);
 }
 
 static void add_coverage(struct strbuf *sb, const struct wfg *g)
@@ -355,8 +356,10 @@ static void say_trust(struct report *r, bool ages)
 	say_gaps(r);
 }
 
-void report_nothing_found(struct strbuf *sb, const struct wfg *g, const char *scope)
+void report_nothing_found(struct strbuf *sb, const struct wfg *g)
 {
+	const char *scope = wfg_session(g)->scope;
+
 	if (wfg_losses(g, LOSS_LOST))
 		sb_puts(sb,
 			"UNKNOWN: records were lost; nobody was seen to wait for a busy DAX page on ");
@@ -378,10 +381,27 @@ static void say_nothing_found(struct report *r)
 {
 	struct strbuf sb = { 0 };
 
-	report_nothing_found(&sb, r->g, r->opts->scope);
+	report_nothing_found(&sb, r->g);
 	say(r, "", "", &sb);
-	if (!r->opts->quiet)
-		say_trust(r, false);
+}
+
+/* What was seen to wait, and went on. */
+static void say_ends(struct report *r)
+{
+	size_t n = wfg_nr_ends(r->g), left_out = n - shown(r, n, MAX_ENDS);
+
+	if (left_out) {
+		struct strbuf sb = { 0 };
+
+		sb_printf(&sb, "%zu earlier ones; -v shows all", left_out);
+		say(r, "ENDED    ", INDENT, &sb);
+	}
+	for (size_t i = left_out; i < n; i++) {
+		struct strbuf sb = { 0 };
+
+		phrase_end(&sb, wfg_end(r->g, i));
+		say(r, i ? INDENT : "ENDED    ", INDENT, &sb);
+	}
 }
 
 int view_report(FILE *out, const struct wfg *g, const struct findings *f,
@@ -393,7 +413,9 @@ int view_report(FILE *out, const struct wfg *g, const struct findings *f,
 		say_finding(&r, &f->f[i]);
 	if (!f->n)
 		say_nothing_found(&r);
-	else if (!opts->quiet)
-		say_trust(&r, true);
+	if (!opts->quiet) {
+		say_ends(&r);
+		say_trust(&r, f->n);
+	}
 	return r.err ? r.err : stream_finish(out);
 }

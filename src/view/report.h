@@ -9,8 +9,8 @@
 
 #include "util/strbuf.h"
 
-/* The verdict when nobody waits. scope: what was asked, as words; NULL every mount. */
-void report_nothing_found(struct strbuf *sb, const struct wfg *g, const char *scope);
+/* The verdict when nobody waits. */
+void report_nothing_found(struct strbuf *sb, const struct wfg *g);
 
 /* How far a graph without waits is to be trusted. 0, -ENOMEM, or -errno of the stream. */
 int report_trust(FILE *out, const struct wfg *g);

@@ -63,10 +63,95 @@ is "a usage error is status 1" "$status" = 1
 is "a usage error prints no data" -z "$out"
 says "a usage error points to the help" "$err" "Try 'daxtrace --help'"
 
-run --duration 5s
-is "tracing is refused with status 2" "$status" = 2
-is "what is refused prints no data" -z "$out"
-says "what is refused names a command" "$err" "run:  daxtrace"
+run --duration 5
+is "a time without a unit is status 1" "$status" = 1
+says "a time without a unit is told what it lacks" "$err" "is no time"
+
+image=$(dirname "$0")/../unit/images/6.12-xfs-two-dio-truncate.gz
+run --image-read "$image" -k -w "$work/hang.dxt"
+is "a recording is written" "$status" = 0
+live=$out
+run -r "$work/hang.dxt" -k
+is "a replay says what the live run said" "$out" = "$live"
+is "a recording is for its owner only" "$(stat -c %a "$work/hang.dxt")" = 600
+run -r "$work/hang.dxt" -e
+is "a replay tells the finding by its status" "$status" = 10
+
+run --image-read "$image" -j
+echo "$out" >"$work/hang.ndjson"
+is "facts are one object per line" "$(grep -vc '^{.*}$' "$work/hang.ndjson")" = 0
+run -r "$work/hang.ndjson" -k
+says "facts of --ndjson can be replayed" "$out" "BLOCKED"
+
+head -c 1200 "$work/hang.dxt" >"$work/cut.dxt"
+run -r "$work/cut.dxt"
+is "a recording that was cut off is status 1" "$status" = 1
+says "it says where it was cut off" "$err" "cut off behind line"
+says "it shows what came before" "$out" "lost: 1 of recording"
+
+echo '{"type":"schema","schema":"daxtrace-facts/2"}' >"$work/later.dxt"
+run -r "$work/later.dxt"
+is "another schema is status 1" "$status" = 1
+says "another schema is named" "$err" "daxtrace-facts/2"
+is "another schema prints no data" -z "$out"
+
+run --image-read "$image" -w /dev/full
+is "a recording on a full disk is status 1" "$status" = 1
+says "the full disk is told" "$err" "No space left on device"
+says "a command is named" "$err" "run:  df -h"
+says "the answer is printed all the same" "$out" "BLOCKED"
+
+run --image-read "$image" -q -- sh -c 'exit 7'
+is "a command gives its exit status" "$status" = 7
+says "and the answer is printed" "$out" "BLOCKED"
+run --image-read "$image" -q -- sh -c 'kill -9 $$'
+is "a command killed by a signal gives 128 and its number" "$status" = 137
+run --image-read "$image" -q -e -- sh -c 'exit 7'
+is "with -e it is the finding" "$status" = 10
+run --image-read "$image" -q -- "$work/no-such-command"
+is "a command that cannot run is status 1" "$status" = 1
+says "it is named" "$err" "no-such-command"
+
+run --image-read "$image" -q --interval 100ms -d 300ms -w "$work/watch.dxt"
+is "a watch of some time ends" "$status" = 0
+is "its looks are in the recording" "$(gzip -dc "$work/watch.dxt" | grep -c look_end)" -gt 1
+says "its end is in the recording" "$(gzip -dc "$work/watch.dxt" | tail -n 1)" '"ended":"duration"'
+run --image-read "$image" -q --interval 50ms -d 100ms -w /dev/full
+says "a watch says at once that its recording has ended" "$err" "cannot go on behind look 0"
+
+run --image-read "$image" -q --interval 100ms --until-stuck=100ms
+is "a watch ends when somebody is stuck" "$status" = 0
+says "with the verdict" "$out" "BLOCKED"
+
+for signal in INT TERM; do
+	: >"$work/out"
+	# sh starts what it puts in the background with SIGINT ignored; env gives it back
+	env --default-signal=INT "$DAXTRACE" --image-read "$image" --interval 100ms --follow \
+		-w "$work/$signal.dxt" >"$work/out" 2>"$work/err" &
+	until [ -s "$work/out" ]; do sleep 0.1; done
+	kill -s "$signal" $!
+	wait $!
+	status=$?
+	out=$(cat "$work/out")
+	err=$(cat "$work/err")
+	is "SIG$signal ends a watch with status 0" "$status" = 0
+	says "SIG$signal ends it with a report" "$out" "WHAT HELPS"
+	says "SIG$signal ends the recording in order" "$(gzip -dc "$work/$signal.dxt" | tail -n 1)" \
+		'"ended":"signal"'
+done
+
+mkdir "$work/ring"
+"$DAXTRACE" --image-read "$image" --interval 100ms --recorder "$work/ring" >"$work/out" 2>"$work/err" &
+until gzip -dc "$work/ring/"daxtrace-*.dxt 2>/dev/null | grep -q look_end; do sleep 0.1; done
+kill $!
+wait $!
+status=$?
+out=$(cat "$work/out")
+err=$(cat "$work/err")
+is "a recorder ends on SIGTERM with status 0" "$status" = 0
+is "a recorder prints nothing" -z "$out$err"
+run -r "$work/ring/"daxtrace-*.dxt
+says "what it recorded can be explained" "$out" "BLOCKED"
 
 run "$work/gone"
 is "a path that is gone is status 1" "$status" = 1

@@ -198,6 +198,11 @@ static const struct field probe_fields[] = {
 	{ "costs", 'S' },
 };
 
+static const struct field ended_fields[] = {
+	{ "op", 's' },   { "pid", 'i' },      { "tid", 'i' },       { "comm", 's' },
+	{ "path", 'S' }, { "waited_s", 'F' }, { "at_most_s", 'F' },
+};
+
 static void assert_each(const json_t *list, const struct field *f, size_t n)
 {
 	size_t i;
@@ -256,6 +261,7 @@ static void assert_contract(const json_t *doc)
 	ASSERT_FIELDS(at(doc, "source"), source_fields);
 	ASSERT_FIELDS(at(doc, "coverage"), coverage_fields);
 	ASSERT_EACH(at(doc, "coverage.probes"), probe_fields);
+	ASSERT_EACH(at(doc, "ended"), ended_fields);
 	json_array_foreach(at(doc, "waits"), i, j) assert_wait(j);
 	ASSERT_EACH(at(doc, "findings"), finding_fields);
 	json_array_foreach(at(doc, "findings"), i, j)
@@ -472,12 +478,40 @@ static void numbers_beyond_json(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown)
 
+static void waits_that_ended(void **state)
+{
+	struct scene *s = *state;
+	struct fact_end e = { .pid = 7, .tid = 8, .comm = "x\xff", .op = OP_PUNCH_HOLE };
+	json_t *doc;
+
+	e.path = "/pmem1/x";
+	e.waited_ns = 2 * SECOND;
+	e.unseen_ns = SECOND / 2;
+	ADD(s->g, FACT_END, end, e);
+	e.path = NULL;
+	e.waited_ns = FACT_UNKNOWN;
+	ADD(s->g, FACT_END, end, e);
+	s->session.scope = "/pmem1, /dev/pmem2";
+	doc = linked_document(s);
+	assert_contract(doc);
+	assert_string_equal(string_at(doc, "ended.0.op"), "punch_hole");
+	assert_string_equal(string_at(doc, "ended.0.comm"), "x\\xff");
+	assert_string_equal(string_at(doc, "ended.0.path"), "/pmem1/x");
+	assert_true(json_real_value(at(doc, "ended.0.waited_s")) == 2.0);
+	assert_true(json_real_value(at(doc, "ended.0.at_most_s")) == 2.5);
+	assert_null_at(doc, "ended.1.path");
+	assert_null_at(doc, "ended.1.waited_s");
+	assert_null_at(doc, "ended.1.at_most_s");
+	assert_string_equal(string_at(doc, "source.scope"), "/pmem1, /dev/pmem2");
+	json_decref(doc);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_contract),        TEST(the_values),          TEST(unknown_is_null),
 		TEST(no_file_and_no_page), TEST(an_eviction),         TEST(nothing_found),
-		TEST(hostile_strings),     TEST(numbers_beyond_json),
+		TEST(hostile_strings),     TEST(numbers_beyond_json), TEST(waits_that_ended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,7 +93,7 @@ static void everything_given(void **state)
 	struct opts o;
 
 	(void)state;
-	assert_int_equal(parse(&o, "-Jeq", "-vv", "/mnt/a", "--image-write=x", "-kuser", "--", "-b",
+	assert_int_equal(parse(&o, "-Jeq", "-vv", "/mnt/a", "--image-write=x", "-kuser", "./-b",
 			       NULL),
 			 OPTS_RUN);
 	assert_true(o.json && o.exit_code && o.quiet);
@@ -102,7 +102,8 @@ static void everything_given(void **state)
 	assert_string_equal(o.image_write, "x");
 	assert_int_equal(o.nr_paths, 2);
 	assert_string_equal(o.paths[0], "/mnt/a");
-	assert_string_equal(o.paths[1], "-b");
+	assert_string_equal(o.paths[1], "./-b");
+	assert_null(o.command);
 }
 
 static void stacks(void **state)
@@ -170,26 +171,109 @@ static void unique_prefixes(void **state)
 	assert_unique_prefixes(DAXTOP);
 }
 
-static void later_options_are_refused(void **state)
+static void watching(void **state)
 {
 	struct opts o;
-	int n = 0;
 
 	(void)state;
-	for (const struct opt_def *d = opt_table; d->name; d++) {
-		char option[64];
+	assert_int_equal(parse(&o, "-d", "1.5min", "-n3", "--until-stuck", "--follow", NULL),
+			 OPTS_RUN);
+	assert_int_equal(o.duration_ns, 90000000000ULL);
+	assert_int_equal(o.count, 3);
+	assert_int_equal(o.stuck_ns, 10000000000ULL);
+	assert_int_equal(o.interval_ns, 1000000000ULL);
+	assert_true(o.follow && opts_watch(&o));
+	assert_int_equal(parse(&o, "--until-stuck=250ms", "--interval=100ms", NULL), OPTS_RUN);
+	assert_int_equal(o.stuck_ns, 250000000ULL);
+	assert_int_equal(o.interval_ns, 100000000ULL);
+	assert_int_equal(parse(&o, "-w", "x.dxt", NULL), OPTS_RUN);
+	assert_string_equal(o.write, "x.dxt");
+	assert_false(opts_watch(&o));
+	assert_int_equal(parse(&o, "--recorder=/var/lib/x", "--keep-size=1G", NULL), OPTS_RUN);
+	assert_string_equal(o.recorder, "/var/lib/x");
+	assert_int_equal(o.keep_size, 1 << 30);
+}
 
-		if (!d->later)
-			continue;
-		snprintf(option, sizeof(option), "--%s%s", d->name,
-			 d->arg == ARG_REQUIRED ? "=x" : "");
-		assert_int_equal(parse(&o, option, NULL), STATUS_NOTSUPP);
-		assert_said("not in this version");
-		assert_said("without it:");
-		assert_said("run:  daxtrace");
-		n++;
+static void bad_quantities(void **state)
+{
+	static const char *const options[] = {
+		"-d5",
+		"-d1.5",
+		"-d0s",
+		"-d-1s",
+		"-ds",
+		"-d1.2.3s",
+		"-d1 s",
+		"-d1m",
+		"-d1e3s",
+		"-d.s",
+		"-d1.s",
+		"-d400y",
+		"-d99999999999h",
+		"-n0",
+		"-n-1",
+		"-n1x",
+		"-n",
+		"-n4294967296",
+		"--interval=",
+		"-d",
+		"--keep-size=",
+		"--keep-size=12",
+		"--keep-size=1T",
+		"-d99999999999999999999s",
+		"--until-stuck=10",
+		"--until-stuck=",
+	};
+	struct opts o;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
+		if (parse(&o, options[i], NULL) != STATUS_ERROR)
+			fail_msg("%s is taken", options[i]);
+		assert_said("Try 'daxtrace --help'");
 	}
-	assert_int_equal(n, 4);
+}
+
+static void command(void **state)
+{
+	struct opts o;
+
+	(void)state;
+	assert_int_equal(parse(&o, "/mnt/a", "-J", "/mnt/b", "--", "dd", "-J", "--", NULL),
+			 OPTS_RUN);
+	assert_int_equal(o.nr_paths, 2);
+	assert_string_equal(o.paths[0], "/mnt/a");
+	assert_string_equal(o.paths[1], "/mnt/b");
+	assert_string_equal(o.command[0], "dd");
+	assert_string_equal(o.command[1], "-J");
+	assert_string_equal(o.command[2], "--");
+	assert_null(o.command[3]);
+	assert_int_equal(parse(&o, "-w", "--", "--", "true", NULL), OPTS_RUN);
+	assert_string_equal(o.write, "--");
+	assert_string_equal(o.command[0], "true");
+	assert_int_equal(parse(&o, "--", NULL), STATUS_ERROR);
+	assert_said("no COMMAND");
+}
+
+static void not_together(void **state)
+{
+	static const char *const pairs[][2] = {
+		{ "-rx", "/mnt" },          { "-rx", "-wy" },
+		{ "-rx", "-d1s" },          { "-rx", "--check" },
+		{ "-rx", "--recorder=d" },  { "-rx", "--image-read=y" },
+		{ "-rx", "--interval=1s" }, { "-J", "-j" },
+		{ "-J", "--folded" },       { "-j", "--folded" },
+		{ "--follow", "-J" },       { "--check", "-wx" },
+		{ "--check", "-d1s" },      { "--recorder=d", "-wx" },
+		{ "--recorder=d", "-J" },   { "--keep-size=2M", "-J" },
+		{ "--interval=1s", "-J" },  { "--image-write=x", "-d1s" },
+	};
+	struct opts o;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++)
+		if (parse(&o, pairs[i][0], pairs[i][1], NULL) != STATUS_ERROR)
+			fail_msg("%s and %s are taken together", pairs[i][0], pairs[i][1]);
 }
 
 static void assert_help(enum program program, const char *name)
@@ -263,25 +347,6 @@ static void daxtop_options(void **state)
 	assert_int_equal(parse_top(&o, "-n0", NULL), STATUS_ERROR);
 	assert_int_equal(parse_top(&o, "-n-1", NULL), STATUS_ERROR);
 	assert_int_equal(parse_top(&o, "--color=pink", NULL), STATUS_ERROR);
-}
-
-static void times(void **state)
-{
-	u64 ns = 0;
-
-	(void)state;
-	assert_true(opts_time("500ms", &ns));
-	assert_int_equal(ns, 500000000);
-	assert_true(opts_time("2min", &ns));
-	assert_int_equal(ns, 120000000000);
-	assert_true(opts_time("0.5h", &ns));
-	assert_int_equal(ns, 1800000000000);
-	assert_false(opts_time("5", &ns));
-	assert_false(opts_time("", &ns));
-	assert_false(opts_time("s", &ns));
-	assert_false(opts_time("-1s", &ns));
-	assert_false(opts_time("1.2.3s", &ns));
-	assert_false(opts_time("1sec", &ns));
 }
 
 static void typed_filters(void **state)
@@ -378,12 +443,20 @@ static void manuals_have_the_same_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_given),    cmocka_unit_test(everything_given),
-		cmocka_unit_test(stacks),           cmocka_unit_test(usage_errors),
-		cmocka_unit_test(unique_prefixes),  cmocka_unit_test(later_options_are_refused),
-		cmocka_unit_test(help_and_version), cmocka_unit_test(table_is_sound),
-		cmocka_unit_test(daxtop_options),   cmocka_unit_test(times),
-		cmocka_unit_test(typed_filters),    cmocka_unit_test(manuals_have_the_same_options),
+		cmocka_unit_test(nothing_given),
+		cmocka_unit_test(everything_given),
+		cmocka_unit_test(stacks),
+		cmocka_unit_test(usage_errors),
+		cmocka_unit_test(unique_prefixes),
+		cmocka_unit_test(watching),
+		cmocka_unit_test(bad_quantities),
+		cmocka_unit_test(command),
+		cmocka_unit_test(not_together),
+		cmocka_unit_test(help_and_version),
+		cmocka_unit_test(table_is_sound),
+		cmocka_unit_test(daxtop_options),
+		cmocka_unit_test(typed_filters),
+		cmocka_unit_test(manuals_have_the_same_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -254,10 +254,11 @@ static void hostile(void **state)
 
 static void ok(void **state)
 {
-	const struct view_opts opts = { .scope = "/pmem1" };
+	const struct view_opts opts = { 0 };
 	struct scene *s = *state;
 	char *text;
 
+	s->session.scope = "/pmem1";
 	ADD(s->g, FACT_SESSION, session, s->session);
 	assert_int_equal(wfg_link(s->g), 0);
 	assert_int_equal(diagnose(s->g, &s->f), 0);
@@ -400,6 +401,54 @@ static void check(void **state)
 	free(text);
 }
 
+/* Waits that are over stand before how far to trust it; the latest are shown. */
+static void ended(void **state)
+{
+	const struct view_opts brief = { 0 }, verbose = { .verbose = 1 };
+	struct scene *s = *state;
+	char *text;
+
+	ADD(s->g, FACT_SESSION, session, s->session);
+	for (u32 i = 0; i < 14; i++) {
+		struct fact_end e = { .pid = 100 + i, .tid = 100 + i, .comm = "a\033b" };
+
+		e.op = OP_PUNCH_HOLE;
+		e.path = i % 2 ? "/pmem1/x\n" : NULL;
+		e.waited_ns = i % 3 ? i * SECOND : FACT_UNKNOWN;
+		e.unseen_ns = SECOND;
+		ADD(s->g, FACT_END, end, e);
+	}
+	assert_int_equal(wfg_link(s->g), 0);
+	assert_int_equal(diagnose(s->g, &s->f), 0);
+	text = report(s, &brief);
+	assert_golden("ended", text);
+	free(text);
+	text = report(s, &verbose);
+	assert_non_null(strstr(text, "[100]"));
+	free(text);
+}
+
+/* Frames are cut at their offset; what separates them is not in them. */
+static void folded(void **state)
+{
+	static const char *const kernel[] = { "schedule+0x1/0x2", NULL,
+					      "do_sys_truncate+0x3/0x4 [xfs]" };
+	static const char *const user[] = { "f;g h+0x1 [a.out]", "main" };
+	struct scene *s = *state;
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	s->waiter.kstack = (struct fact_stack){ kernel, 3, NULL };
+	s->waiter.ustack = (struct fact_stack){ user, 2, NULL };
+	memcpy(s->waiter.comm, "a;b\n", 5);
+	scene_link(s);
+	assert_int_equal(view_folded(out, s->g), 0);
+	assert_int_equal(fclose(out), 0);
+	assert_string_equal(text, "a_b\\x0a;main;f_g_h;do_sys_truncate;?;schedule 854100000\n");
+	free(text);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -416,6 +465,8 @@ int main(void)
 		TEST(unattributed),
 		TEST(hostile),
 		TEST(ok),
+		TEST(ended),
+		TEST(folded),
 		TEST(nothing_found_but_lost),
 		TEST(several_waits),
 		TEST(quiet_prints_verdicts_only),

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "util/arena.h"
+#include "util/quantity.h"
 #include "util/text.h"
 
 static void assert_visible(const char *in, const char *out)
@@ -228,6 +229,45 @@ static void arena_keeps_copies(void **state)
 	arena_free(&a);
 }
 
+static void times(void **state)
+{
+	static const struct {
+		const char *text;
+		u64 ns;
+	} good[] = {
+		{ "1us", 1000 },          { "250ms", 250000000 },     { "1s", 1000000000 },
+		{ "1.5s", 1500000000 },   { "0.25min", 15000000000 }, { "2h", 7200000000000 },
+		{ "1d", 86400000000000 }, { "0.000001s", 1000 },      { "0.0000000019s", 1 },
+	};
+	static const char *const bad[] = { "",     "s",      "1",      "1m",
+					   "1 s",  "+1s",    "-1s",    "0s",
+					   ".5s",  "1.s",    "1,5s",   "1s ",
+					   "0x1s", "1.2.3s", "1min5s", "9223372036854775808us" };
+	u64 ns;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		assert_true(quantity_time(good[i].text, &ns));
+		assert_int_equal(ns, good[i].ns);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		if (quantity_time(bad[i], &ns))
+			fail_msg("\"%s\" is taken", bad[i]);
+}
+
+static void sizes(void **state)
+{
+	u64 bytes;
+
+	(void)state;
+	assert_true(quantity_size("4096", &bytes) && bytes == 4096);
+	assert_true(quantity_size("64M", &bytes) && bytes == 64 << 20);
+	assert_true(quantity_size("1.5K", &bytes) && bytes == 1536);
+	assert_false(quantity_size("64m", &bytes));
+	assert_false(quantity_size("M", &bytes));
+	assert_false(quantity_size("99999999999G", &bytes));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -241,6 +281,8 @@ int main(void)
 		cmocka_unit_test(wrap_counts_columns),
 		cmocka_unit_test(a_command_stays_on_one_line),
 		cmocka_unit_test(strbuf_grows),
+		cmocka_unit_test(times),
+		cmocka_unit_test(sizes),
 		cmocka_unit_test(arena_keeps_copies),
 	};
 

@@ -8,6 +8,7 @@ names, otherwise what the truth names; in both cases the waiter must proceed the
 from hang import (HUGE_INDEX, HUGE_PAGES, INDEX, MAIN_OPS, RANGE_OPS, Advice, AsyncIO, DirectIO,
                   Eviction, LostWakeup, PipeHolder, Quiet, Retouch, Scenario, SelfClose, SelfExit,
                   SelfTruncate, Session, SharedPipe, SocketHolder, Umount)
+from recorded import Recorded
 from refusals import Lockdown, refusals
 from reflinks import CloneMapped, IntoPinned, Reflinked, SharedDirectIO
 from spare import MountNamespace, Woken
@@ -79,7 +80,7 @@ def unusual():
             Signals("blocked", "--block-all", None),
             MountNamespace("mountns", "truncate", [PipeHolder()], filesystems=("ext4",)),
             Hostile("hostile", "truncate", [PipeHolder()]),
-            LiveView(filesystems=("ext4",)), Many(), Woken(), Lockdown()]
+            LiveView(filesystems=("ext4",)), Many(), Woken(), Recorded(), Lockdown()]
 
 
 def catalogue():

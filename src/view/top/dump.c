@@ -25,7 +25,7 @@ typedef int (*view_fn)(FILE *out, const struct wfg *g, const struct findings *f,
 /* 0 or -errno. Never over another file, and never through a link that somebody has laid out. */
 static int write_file(const struct dump *d, const char *suffix, view_fn view)
 {
-	const struct view_opts opts = { .stacks = STACKS_BOTH, .verbose = 1, .scope = d->t->scope };
+	const struct view_opts opts = { .stacks = STACKS_BOTH, .verbose = 1 };
 	char name[NAME + 8];
 	FILE *out;
 	int fd, err;

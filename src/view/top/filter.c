@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/quantity.h"
 #include "util/text.h"
 
 /* Calls fn for each item of a comma list; true when one of them returns true. */
@@ -84,7 +85,7 @@ int filter_compile(struct filter *f, const struct filter_words *words, char *err
 		const char *why = wrong(&words->w[i]);
 
 		if (!why && words->w[i].key == FILTER_MIN &&
-		    !opts_time(words->w[i].arg, &made.min_ns))
+		    !quantity_time(words->w[i].arg, &made.min_ns))
 			why = "--min is a time with a unit: 500ms, 5s, 2min";
 		if (!why)
 			continue;

@@ -36,7 +36,7 @@ void pane_text(struct top *t, struct canvas *c, struct area a, const char *title
 /* The text of a wait's report, or of what there is to say without one; kept until the next look. */
 static const char *make_report(struct top *t)
 {
-	const struct view_opts opts = { .stacks = STACKS_BOTH, .scope = t->scope };
+	const struct view_opts opts = { .stacks = STACKS_BOTH };
 	const struct finding *found = top_finding(t);
 	struct findings one = { .f = (struct finding *)found, .n = 1 };
 	u64 of = found ? found->wait->w.task : 0;

@@ -25,7 +25,7 @@ static void fill_empty(struct top *t, u16 w, u32 max)
 	if (!t->g)
 		sb_puts(sb, "Waiting for the first look at this machine.");
 	else
-		report_nothing_found(sb, t->g, t->scope);
+		report_nothing_found(sb, t->g);
 	lines_reset(&t->lines, w);
 	lines_wrap(&t->lines, !t->g || wfg_losses(t->g, LOSS_LOST) ? ATTR_WARN : ATTR_GOOD, "", "",
 		   sb->s, max);

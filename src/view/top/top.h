@@ -52,7 +52,6 @@ struct top {
 	struct wfg *g; /* NULL before the first look */
 	struct findings f;
 	u64 shown;
-	const char *scope; /* what was asked, as words; NULL every mount */
 
 	struct history history;
 	struct ended ended;
@@ -87,7 +86,7 @@ struct top {
 	u64 report_look;
 };
 
-/* Starts empty. feed.delay_ns, scope, sort and filter may be set afterwards. */
+/* Starts empty. feed.delay_ns, sort and filter may be set afterwards. */
 void top_init(struct top *t);
 void top_free(struct top *t);
 

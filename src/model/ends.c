@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Waits that come to an end between two looks. */
+#include <string.h>
+
+#include "model/graph.h"
+
+static bool same_wait(const struct wfg_wait *a, const struct wfg_wait *b)
+{
+	u64 a_file = a->file ? a->file->f.id : 0, b_file = b->file ? b->file->f.id : 0;
+
+	/* a task_struct may be used again for another task */
+	return a->task->t.start_ns == b->task->t.start_ns && a->w.op == b->w.op && a_file == b_file;
+}
+
+bool wfg_still_waits(const struct wfg *g, const struct wfg_wait *w)
+{
+	const struct wfg_wait *again = table_find(&g->waits, w->w.task);
+
+	return again && same_wait(w, again);
+}
+
+static u64 time_between(const struct wfg *before, const struct wfg *now)
+{
+	u64 from = before->session.mono_ns, to = now->session.mono_ns;
+
+	return to > from ? to - from : 0;
+}
+
+static struct fact end_of(const struct wfg_wait *w, u64 unseen_ns)
+{
+	const struct fact_task *t = &w->task->t;
+	struct fact f = { .type = FACT_END, .seen = w->seen };
+
+	f.end = (struct fact_end){
+		.task = w->w.task,
+		.pid = t->pid,
+		.tid = t->tid,
+		.op = w->w.op,
+		.path = w->file ? w->file->f.path : NULL,
+		.waited_ns = t->asleep_ns,
+		.unseen_ns = unseen_ns,
+	};
+	memcpy(f.end.comm, t->comm, sizeof(t->comm));
+	return f;
+}
+
+int wfg_tell_ends(const struct wfg *before, const struct wfg *now, fact_sink_fn sink, void *arg)
+{
+	u64 between = time_between(before, now);
+	int err = 0;
+
+	for (u32 i = 0; i < before->waits.n && !now->nr_losses && !err; i++) {
+		const struct wfg_wait *w = table_row(&before->waits, i);
+		struct fact f = end_of(w, between);
+
+		if (!wfg_still_waits(now, w))
+			err = sink(arg, &f);
+	}
+	return err;
+}

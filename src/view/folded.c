@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <string.h>
+
+#include <daxtop/view.h>
+
+#include "util/text.h"
+#include "view/stream.h"
+
+#define NSEC_PER_USEC 1000
+
+/* Without its offset, which would tell apart what belongs together; ';' separates frames. */
+static void add_frame(struct strbuf *sb, const char *frame)
+{
+	size_t from = sb->len;
+	const char *end = frame ? strstr(frame, "+0x") : NULL;
+	struct strbuf name = { 0 };
+
+	sb_add(&name, frame ? frame : "?",
+	       end ? (size_t)(end - frame) : strlen(frame ? frame : "?"));
+	text_visible(sb, name.failed ? "?" : name.s);
+	sb_free(&name);
+	for (size_t i = from; !sb->failed && i < sb->len; i++)
+		if (sb->s[i] == ';' || sb->s[i] == ' ')
+			sb->s[i] = '_';
+}
+
+static void add_stack(struct strbuf *sb, const struct fact_stack *s)
+{
+	for (u32 i = s->n; i > 0; i--) {
+		sb_putc(sb, ';');
+		add_frame(sb, s->frames[i - 1]);
+	}
+}
+
+static int put_stack(FILE *out, const struct fact_task *t)
+{
+	struct strbuf sb = { 0 };
+	int err;
+
+	add_frame(&sb, t->comm);
+	add_stack(&sb, &t->ustack);
+	add_stack(&sb, &t->kstack);
+	err = sb.failed ? -ENOMEM : 0;
+	if (!err)
+		fprintf(out, "%s %llu\n", sb.s, (unsigned long long)(t->asleep_ns / NSEC_PER_USEC));
+	sb_free(&sb);
+	return err;
+}
+
+int view_folded(FILE *out, const struct wfg *g)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < wfg_nr_waits(g) && !err; i++) {
+		const struct fact_task *t = &wfg_wait(g, i)->task->t;
+
+		if (t->asleep_ns != FACT_UNKNOWN)
+			err = put_stack(out, t);
+	}
+	return err ? err : stream_finish(out);
+}
