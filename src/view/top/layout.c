@@ -24,7 +24,6 @@ void pane_footer(struct top *t, struct canvas *c, struct area a)
 				   "Spc:Pause t/T:Step q:Q" :
 				   "Esc:Back Up/Down/PgUp/PgDn:Scroll F1Help F7Chain F8Why "
 				   "F9Dump t/T:Step q:Q";
-
 	const char *text = t->message[0] ? t->message : keys;
 
 	if (!a.h)

@@ -57,6 +57,12 @@ static void put(struct tree_row *r, struct column col, const char *s)
 		canvas_text(r->c, col.x, r->y, col.w - 1, ATTR_NORMAL, s);
 }
 
+/* The last column has no blank after it. */
+static void put_last(struct tree_row *r, const char *s)
+{
+	canvas_text(r->c, r->k->file.x, r->y, r->k->file.w, ATTR_NORMAL, s);
+}
+
 static void put_right(struct tree_row *r, struct column col, const char *s)
 {
 	size_t width = text_width(s);
@@ -173,7 +179,7 @@ static void draw_hold(struct tree_row *r)
 		add_descriptor(sb, &h->releasers[0]);
 	if (f->confidence == CONF_CANDIDATE && f->detail)
 		sb_puts(sb, f->detail);
-	put(r, (struct column){ r->k->file.x, r->k->file.w + 1 }, sb->s);
+	put_last(r, sb->s);
 }
 
 static void draw_releaser(struct tree_row *r)
@@ -186,7 +192,7 @@ static void draw_releaser(struct tree_row *r)
 	add_descriptor(sb, rel);
 	if (rel->task->t.call)
 		sb_printf(sb, "%s%s", sb->len ? ", in " : "in ", rel->task->t.call);
-	put(r, (struct column){ r->k->file.x, r->k->file.w + 1 }, sb->s);
+	put_last(r, sb->s);
 }
 
 static void draw_unattributed(struct tree_row *r)
@@ -203,7 +209,7 @@ static void draw_unattributed(struct tree_row *r)
 	sb = pane_scratch(r->t);
 	phrase_count(sb, n, "reference");
 	sb_puts(sb, " that nothing explains");
-	put(r, (struct column){ r->k->file.x, r->k->file.w + 1 }, sb->s);
+	put_last(r, sb->s);
 }
 
 /* "postgres x16, vacuum": the first few names, those of who sleeps longest first. */
@@ -251,7 +257,7 @@ static void draw_queue(struct tree_row *r)
 	sb = pane_scratch(r->t);
 	sb_puts(sb, "queued:");
 	add_names(sb, w);
-	put(r, (struct column){ r->k->file.x, r->k->file.w + 1 }, sb->s);
+	put_last(r, sb->s);
 }
 
 static void draw_queued(struct tree_row *r)
@@ -260,7 +266,7 @@ static void draw_queued(struct tree_row *r)
 	put(r, r->k->op, r->row->lock ? r->row->lock : "a lock");
 	put_age(r, r->row->task->t.asleep_ns);
 	if (r->row->task->t.call)
-		put(r, (struct column){ r->k->file.x, r->k->file.w + 1 }, r->row->task->t.call);
+		put_last(r, r->row->task->t.call);
 }
 
 static void draw_tree_mark(struct tree_row *r)
@@ -311,7 +317,7 @@ static void draw_head(struct top *t, struct canvas *c, u16 y, const struct colum
 		sb_printf(sb, "   filter: %s", t->filter_text);
 	if (t->sort || t->inverted)
 		sb_printf(sb, "   sort: %s%s", t->inverted ? "-" : "", row_sort_name(t->sort));
-	put(&r, (struct column){ k->file.x, k->file.w + 1 }, sb->s);
+	put_last(&r, sb->s);
 	canvas_row(c, y, ATTR_BAR);
 }
 
