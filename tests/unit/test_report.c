@@ -421,7 +421,7 @@ static void ended(void **state)
 	assert_int_equal(wfg_link(s->g), 0);
 	assert_int_equal(diagnose(s->g, &s->f), 0);
 	text = report(s, &brief);
-	assert_golden("ended", text);
+	assert_golden("golden", "ended", text);
 	free(text);
 	text = report(s, &verbose);
 	assert_non_null(strstr(text, "[100]"));
