@@ -75,12 +75,14 @@ struct kwait {
 };
 
 /*
- * An open file: of a descriptor table; or one whose last fput is pending (fd -1); or one in flight,
- * sent over a UNIX socket and not received yet (no task, fd -1).
+ * An open file: of a descriptor table; or one that a task has without a descriptor (fd -1), because
+ * its last fput is pending or because it is a registered io_uring; or one that no task has (fd -1):
+ * in flight, sent over a UNIX socket and not received yet, or registered with an io_uring.
  */
 struct kfd {
 	u64 task; /* task that stands for the table: the leader when it shares it; 0 in flight */
 	u64 via;  /* in flight: inode of the socket that would receive it */
+	u64 ring; /* registered: file of the io_uring that keeps it */
 	u64 file;
 	s32 fd;
 };
@@ -209,7 +211,7 @@ int fds_load(struct snap *s);
 void fds_free(struct kfds *f);
 /*
  * Every task that has a file with the inode open, each once, malloc'ed; files in flight count as
- * open in the tasks that can receive them. *via, unless NULL: one such socket, 0 none. They are
+ * open in the tasks that can receive them, registered ones in those that have the io_uring. *via, unless NULL: one such socket, 0 none. They are
  * told. NULL when there are none.
  */
 struct fact_releaser *fds_releasers(struct snap *s, u64 inode, u32 *n, u64 *via);
@@ -225,6 +227,10 @@ int skb_queue_walk(struct snap *s, u64 queue, skb_fn fn, void *arg);
 u64 sock_family(struct snap *s, u64 sk); /* AF_*; 0 unknown */
 /* "10.0.0.1:443" for the peer of an Internet socket, NULL for others. */
 const char *sock_peer(struct snap *s, u64 sk);
+
+/* --- uring.c */
+/* Adds the files registered with io_uring to s->fds. 0 or -errno. */
+int uring_add(struct snap *s);
 
 /* --- scm.c */
 /* Adds the files in flight in UNIX sockets to s->fds. 0 or -errno. */
