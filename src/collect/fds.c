@@ -373,6 +373,16 @@ struct fact_releaser *fds_releasers(struct snap *s, u64 inode, u32 *n, u64 *via)
 	return r.v;
 }
 
+u64 fds_file(const struct snap *s, u64 inode)
+{
+	struct sought what = { .inode = inode };
+
+	for (u32 i = 0; i < s->fds.n; i++)
+		if (is_sought(&s->fds, i, what))
+			return s->fds.v[i].file;
+	return 0;
+}
+
 u64 fd_file(struct snap *s, const struct ktask *t, u64 fd)
 {
 	u64 fdt, max, array, file;

@@ -188,6 +188,10 @@ s64 page_refs_now(struct snap *s, u64 head); /* -1 when unreadable */
 void file_tell(struct snap *s, u64 inode);
 /* Text that names what a file descriptor leads to: "/path (ext4)", "dm-0 (slow)". */
 const char *file_describe(struct snap *s, u64 file);
+/* "/path" of a file, as above without its filesystem; NULL unknown. */
+const char *file_path(struct snap *s, u64 file);
+/* "ext4", "pipefs"; NULL unknown. */
+const char *file_fstype(struct snap *s, u64 inode);
 /* A path by which we can open a file that the task has open or mapped; NULL unknown. */
 const char *file_path_for(struct snap *s, const struct ktask *t, u64 file);
 /* A regular file whose pages are DAX pages; any address may be asked. */
@@ -216,6 +220,7 @@ void fds_free(struct kfds *f);
  */
 struct fact_releaser *fds_releasers(struct snap *s, u64 inode, u32 *n, u64 *via);
 /* The file of a descriptor of a task; 0 none. */
+u64 fds_file(const struct snap *s, u64 inode); /* one that is open; 0 none */
 u64 fd_file(struct snap *s, const struct ktask *t, u64 fd);
 
 /* --- sockets.c */
