@@ -29,8 +29,7 @@ static const char *function_at(struct snap *s, u64 addr)
 	return name;
 }
 
-/* Name of the function that starts at an address; "" none. */
-static const char *symbol(struct snap *s, struct symbol_cache *c, u64 addr)
+const char *symbol_name(struct snap *s, struct symbol_cache *c, u64 addr)
 {
 	const u32 size = sizeof(c->v) / sizeof(*c->v);
 	u32 at = c->next++ % size;
@@ -88,7 +87,7 @@ static void take_kiocb(struct snap *s, struct symbol_cache *c, struct io_owner *
 		o->task = task_of_stack(s, iocb);
 		return;
 	}
-	name = symbol(s, c, g[1].val);
+	name = symbol_name(s, c, g[1].val);
 	if (is_one_of(name, uring)) {
 		take_io_kiocb(s, o, iocb);
 	} else if (!strcmp(name, "aio_complete_rw")) {
@@ -133,7 +132,7 @@ struct io_owner bio_owner(struct snap *s, struct symbol_cache *c, const struct k
 {
 	static const char *const on_stack[] = { "submit_bio_wait_endio", "bio_wait_end_io", NULL };
 	static const char *const generic[] = { "dio_bio_end_io", "dio_bio_end_aio", NULL };
-	const char *name = symbol(s, c, bio->end_io);
+	const char *name = symbol_name(s, c, bio->end_io);
 	struct io_owner o = { .how = HOW_DIRECT_IO };
 
 	if (!bio->end_io)
@@ -190,7 +189,7 @@ static bool source_near(struct snap *s, const struct kbio *clone, u64 addr, stru
 static bool source_of(struct snap *s, struct symbol_cache *c, const struct kbio *clone,
 		      struct kbio *ret)
 {
-	if (!strcmp(symbol(s, c, clone->end_io), "bio_chain_endio"))
+	if (!strcmp(symbol_name(s, c, clone->end_io), "bio_chain_endio"))
 		return is_source(s, clone, clone->private, ret);
 	return is_source(s, clone, clone->vecs - s->k->field[KF_BIO].off, ret) ||
 	       source_near(s, clone, clone->addr - AROUND, ret) ||

@@ -283,6 +283,8 @@ struct symbol_cache {
 	} v[16];
 	u32 next;
 };
+/* Name of the function or object that starts at an address; "" none. */
+const char *symbol_name(struct snap *s, struct symbol_cache *c, u64 addr);
 struct io_owner bio_owner(struct snap *s, struct symbol_cache *c, const struct kbio *bio);
 /* The bio that a split or clone was made of, as far up as can be seen; else the bio itself. */
 struct kbio bio_original(struct snap *s, struct symbol_cache *c, const struct kbio *bio);
@@ -324,6 +326,8 @@ int walk_bios(struct snap *s);
 bool walk_bios_available(const struct snap *s);
 int walk_mappings(struct snap *s);
 bool walk_mappings_available(const struct snap *s);
+int walk_vms(struct snap *s);
+bool walk_vms_available(const struct snap *s);
 int walk_queued(struct snap *s);
 bool walk_queued_available(const struct snap *s);
 
