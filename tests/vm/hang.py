@@ -212,6 +212,10 @@ class Scenario:
     def start_bystander(self, stage):
         return stage.start("hold_map", self.file_of_bystander(stage))
 
+    def start_holders(self, stage):
+        for holder in self.holders:
+            holder.start(stage, self.index)
+
     def start_waiter(self, stage):
         return stage.start("wait_op", self.op, stage.path)
 
@@ -224,8 +228,7 @@ class Scenario:
 
     def stage(self, stage):
         self.bystander = self.start_bystander(stage)
-        for holder in self.holders:
-            holder.start(stage, self.index)
+        self.start_holders(stage)
         self.started = time.monotonic()
         self.waiter = self.start_waiter(stage)
         self.asleep("waiter", self.waiter.tid, st.waits_for_page, self.state())
