@@ -76,8 +76,9 @@ struct kwait {
 
 /*
  * An open file: of a descriptor table; or one that a task has without a descriptor (fd -1), because
- * its last fput is pending or because it is a registered io_uring; or one that no task has (fd -1):
- * in flight, sent over a UNIX socket and not received yet, or registered with an io_uring.
+ * its last fput is pending, or because it is an io_uring that is registered or mapped; or one that
+ * no task has (fd -1): in flight, sent over a UNIX socket and not received yet, or registered with
+ * an io_uring.
  */
 struct kfd {
 	u64 task; /* task that stands for the table: the leader when it shares it; 0 in flight */

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Files registered with io_uring (IORING_REGISTER_FILES). The ring keeps them open when the last
- * descriptor has been closed; and a task may keep the ring itself as a registered one
- * (IORING_REGISTER_RING_FDS, v5.18), without a descriptor. What is registered is released by
- * whoever has the ring open.
+ * descriptor has been closed; and a task may keep the ring itself without a descriptor, as a
+ * registered one (IORING_REGISTER_RING_FDS, v5.18) or mapped. What is registered is released by
+ * whoever has the ring.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "collect/snap.h"
+#include "collect/mm.h"
 #include "util/array.h"
 
 #define FILE_FLAGS 7ULL /* io_uring/filetable.h: FFS_NOWAIT, FFS_ISREG and older ones */
@@ -23,6 +23,12 @@ enum {
 struct files {
 	u64 *v;
 	u32 n;
+};
+
+/* Files of the mappings of one address space. */
+struct mapped {
+	struct files files;
+	int err;
 };
 
 static int keep(struct files *f, u64 file)
@@ -95,43 +101,99 @@ static int keep_rings(struct snap *s, struct files *f)
 	return err;
 }
 
-/* The rings that a task reaches by an index of its own, without a descriptor. */
-static int add_rings_of(struct snap *s, u64 task, u64 tctx, struct files *rings)
+/* io_uring_task of every task, in the order of s->tasks; most have none. NULL without memory. */
+static u64 *read_tctxs(struct snap *s)
 {
-	u64 files[REGISTERED_RINGS];
-	int err = 0;
+	u64 *tctx = calloc(s->tasks.n + 1, sizeof(*tctx));
 
-	if (kmem_read(s->k, kmem_at(s->k, tctx, KF_IO_TCTX_RINGS), files, sizeof(files)))
-		return 0;
-	for (u32 i = 0; i < REGISTERED_RINGS && !err; i++) {
-		struct kfd fd = { .task = task, .file = files[i], .fd = -1 };
-
-		if (!kmem_is_kernel_ptr(files[i]))
-			continue;
-		err = fds_add(s, fd);
-		err = err ? err : keep(rings, files[i]);
-	}
-	return err;
-}
-
-static int add_registered_rings(struct snap *s, struct files *rings)
-{
-	int err = 0;
-
-	if (!kmem_has(s->k, KF_TASK_IO_URING) || !kmem_has(s->k, KF_IO_TCTX_RINGS))
-		return 0;
-	for (u32 at = 0; at < s->tasks.n && !err; at += BATCH) {
+	for (u32 at = 0; tctx && at < s->tasks.n; at += BATCH) {
 		struct kget g[BATCH];
 		u32 n = s->tasks.n - at < BATCH ? s->tasks.n - at : BATCH;
 
 		for (u32 i = 0; i < n; i++)
 			g[i] = (struct kget){ s->tasks.v[at + i].r.task, KF_TASK_IO_URING, 0, 0 };
-		err = kmem_getv(s->k, g, n);
-		for (u32 i = 0; i < n && !err; i++)
-			if (g[i].val)
-				err = add_rings_of(s, g[i].obj, g[i].val, rings);
+		if (kmem_getv(s->k, g, n))
+			break;
+		for (u32 i = 0; i < n; i++)
+			tctx[at + i] = g[i].val;
 	}
+	return tctx;
+}
+
+static int add_ring(struct snap *s, const struct ktask *t, u64 file, struct files *rings)
+{
+	struct kfd fd = { .task = t->r.task, .file = file, .fd = -1 };
+	int err = fds_add(s, fd);
+
+	return err ? err : keep(rings, file);
+}
+
+/* The rings that a task reaches by an index of its own, without a descriptor. */
+static int add_registered_rings(struct snap *s, const struct ktask *t, u64 tctx,
+				struct files *rings)
+{
+	u64 files[REGISTERED_RINGS];
+	int err = 0;
+
+	if (!tctx || !kmem_has(s->k, KF_IO_TCTX_RINGS) ||
+	    kmem_read(s->k, kmem_at(s->k, tctx, KF_IO_TCTX_RINGS), files, sizeof(files)))
+		return 0;
+	for (u32 i = 0; i < REGISTERED_RINGS && !err; i++)
+		if (kmem_is_kernel_ptr(files[i]))
+			err = add_ring(s, t, files[i], rings);
+	return err;
+}
+
+static void keep_mapped(void *arg, const struct mm_vma *v)
+{
+	struct mapped *m = arg;
+
+	if (v->file && !m->err)
+		m->err = keep(&m->files, v->file);
+}
+
+/* The rings that a task has mapped, of which it may have closed the descriptor. */
+static int add_mapped_rings(struct snap *s, const struct ktask *t, const struct files *known,
+			    struct files *rings)
+{
+	struct mapped m = { 0 };
+	int err;
+
+	mm_walk_vmas(s, t->r.mm, keep_mapped, &m);
+	sort_unique(&m.files);
+	err = m.err ? m.err : keep_rings(s, &m.files);
+	for (u32 i = 0; i < m.files.n && !err; i++)
+		if (!known->n ||
+		    !bsearch(&m.files.v[i], known->v, known->n, sizeof(*known->v), compare_u64))
+			err = add_ring(s, t, m.files.v[i], rings);
+	free(m.files.v);
+	return err;
+}
+
+/* Rings without a descriptor, of the tasks that have used any. */
+static int add_hidden_rings(struct snap *s, struct files *rings)
+{
+	u64 *tctx = read_tctxs(s), mm = 0;
+	struct files more = { 0 };
+	int err = tctx ? 0 : -ENOMEM;
+
+	for (u32 i = 0; i < s->tasks.n && !err; i++)
+		err = add_registered_rings(s, &s->tasks.v[i], tctx[i], rings);
 	sort_unique(rings);
+	for (u32 i = 0; i < s->tasks.n && !err; i++) {
+		const struct ktask *t = &s->tasks.v[s->tasks.by_mm[i]];
+
+		/* threads share the mm */
+		if (!tctx[s->tasks.by_mm[i]] || !t->r.mm || t->r.mm == mm)
+			continue;
+		mm = t->r.mm;
+		err = add_mapped_rings(s, t, rings, &more);
+	}
+	for (u32 i = 0; i < more.n && !err; i++)
+		err = keep(rings, more.v[i]);
+	sort_unique(rings);
+	free(more.v);
+	free(tctx);
 	return err;
 }
 
@@ -211,7 +273,8 @@ int uring_add(struct snap *s)
 	snap_probe(s, "io_uring files", PROBE_OK, NULL);
 	err = collect_anonymous(s, &rings);
 	err = err ? err : keep_rings(s, &rings);
-	err = err ? err : add_registered_rings(s, &rings);
+	if (!err && kmem_has(s->k, KF_TASK_IO_URING))
+		err = add_hidden_rings(s, &rings);
 	for (u32 i = 0; i < rings.n && !err; i++)
 		err = add_files_of(s, rings.v[i]);
 	free(rings.v);

@@ -107,7 +107,7 @@ class Several(Scenario):
 
 
 def pipes():
-    found = [Odd(way) for way in ("uring", "ring", "thread", "files", "exec", "fifo", "stopped",
+    found = [Odd(way) for way in ("uring", "ring", "mapped", "thread", "files", "exec", "fifo", "stopped",
                                   "traced", "userns")]
     return [*found, Odd("plain", 2000), Chain("chain", 3), Unseen("request"),
             Several("several"),

@@ -6,6 +6,7 @@
  * TIMES is how many references of the page the pipe gets (1). WAY is
  *   uring     both ends are registered with an io_uring and closed
  *   ring      the io_uring, too: its only reference is its registration with the task
+ *   mapped    the same, but its only reference is its mapping
  *   request   all descriptors are closed; a request in an io_uring keeps the pipe
  *   thread    the thread group's leader has exited, another thread lives on
  *   files     only a thread with a descriptor table of its own has the pipe
@@ -128,6 +129,14 @@ static void *map_ring(int ring, size_t size, off_t offset)
 
 	need(at != MAP_FAILED, "mmap of the ring");
 	return at;
+}
+
+static void keep_in_mapped_ring(void)
+{
+	int ring = keep_in_uring();
+
+	map_ring(ring, PAGE, IORING_OFF_SQ_RING);
+	close(ring);
 }
 
 /* A poll for what a pipe never has; it keeps one file for both ends, so neither is missing. */
@@ -271,6 +280,8 @@ static void keep(const char *way, char *self)
 		keep_in_uring();
 	} else if (!strcmp(way, "ring")) {
 		keep_in_ring();
+	} else if (!strcmp(way, "mapped")) {
+		keep_in_mapped_ring();
 	} else if (!strcmp(way, "request")) {
 		keep_in_request();
 	} else if (!strcmp(way, "thread") || own_files) {
