@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collect/snap.h"
+#include "collect/mm.h"
 #include "util/array.h"
 
 enum { LEVELS_MAX = 8, AROUND = 256, IOCTXS_MAX = 1 << 16, IOCTX_BATCH = 128, NAME_MAX_LEN = 64 };
@@ -250,49 +250,27 @@ static u64 task_in_exit_aio(struct snap *s, u64 ioctx)
 									   task_of_stack(s, wait);
 }
 
-struct releasers {
-	struct fact_releaser *v;
-	u32 n;
-};
-
-static void add_releaser(struct snap *s, struct releasers *r, struct ktask *t)
+static struct fact_releaser *one_releaser(struct snap *s, struct ktask *t, u32 *n)
 {
-	if (!t || s->err)
-		return;
-	s->err = array_grow(&r->v, r->n, sizeof(*r->v));
-	if (s->err)
-		return;
-	r->v[r->n++] = (struct fact_releaser){ .task = t->r.task, .fd = -1 };
+	struct fact_releaser *r = NULL;
+
+	*n = 0;
+	s->err = s->err || !t ? s->err : array_grow(&r, 0, sizeof(*r));
+	if (!r)
+		return NULL;
+	*r = (struct fact_releaser){ .task = t->r.task, .fd = -1 };
+	*n = 1;
 	task_tell(s, t);
-}
-
-/* Of each process that shares the mm its leader; of one whose leader is gone any thread. */
-static void add_processes(struct snap *s, struct releasers *r, u64 mm)
-{
-	struct ktask *t, *other;
-
-	for (u32 i = 0; (t = task_of_mm(s, mm, i)); i++) {
-		bool stands = true;
-
-		for (u32 j = 0; stands && (other = task_of_mm(s, mm, j)); j++)
-			stands = other->r.tgid != t->r.tgid || other == t ||
-				 (other->r.tid != t->r.tgid && (t->r.tid == t->r.tgid || j > i));
-		if (stands)
-			add_releaser(s, r, t);
-	}
+	return r;
 }
 
 struct fact_releaser *io_releasers(struct snap *s, const struct io_owner *o, u32 *n)
 {
-	struct releasers r = { 0 };
 	u64 mm = o->how == HOW_AIO ? mm_of_ioctx(s, o->ioctx) : 0;
 
 	if (mm)
-		add_processes(s, &r, mm);
-	else if (o->how == HOW_AIO)
-		add_releaser(s, &r, task_find(s, task_in_exit_aio(s, o->ioctx)));
-	else
-		add_releaser(s, &r, task_find(s, o->task));
-	*n = r.n;
-	return r.v;
+		return mm_releasers(s, mm, n);
+	if (o->how == HOW_AIO)
+		return one_releaser(s, task_find(s, task_in_exit_aio(s, o->ioctx)), n);
+	return one_releaser(s, task_find(s, o->task), n);
 }

@@ -120,13 +120,13 @@ class SocketHolder(PipeHolder):
 class Retouch(PipeHolder):
     """A task that maps the page again after a pin, since gone, made the waiter sleep."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, *options):
+        super().__init__(*options)
         self.pin = None
 
     def start(self, stage, index):
         self.pin = stage.start("hold_pipe", stage.path, index)
-        self.program = stage.start("hold_map", stage.path)
+        self.program = stage.start("hold_map", *self.options, stage.path)
 
     def once_asleep(self, stage, index):
         self.program.order(f"touch {index}")

@@ -3,8 +3,8 @@
 
 import stage as st
 import verdict
-from hang import (HUGE_INDEX, HUGE_PAGES, SOON, AsyncIO, DirectIO, PipeHolder, Scenario,
-                  SocketHolder)
+from hang import (HUGE_INDEX, HUGE_PAGES, SOON, AsyncIO, DirectIO, PipeHolder, Retouch,
+                  Scenario, SocketHolder)
 from stage import Mismatch
 
 
@@ -109,6 +109,8 @@ class Several(Scenario):
 def pipes():
     found = [Odd(way) for way in ("uring", "ring", "mapped", "thread", "files", "exec", "fifo", "stopped",
                                   "traced", "userns")]
+    found.append(Scenario("retouch-thread", "truncate", [Retouch("--thread")],
+                          filesystems=("ext4",), needs_counts_from_zero=True))
     return [*found, Odd("plain", 2000), Chain("chain", 3), Unseen("request"),
             Several("several"),
             Several("several-huge", index=HUGE_INDEX, pages=HUGE_PAGES)]
