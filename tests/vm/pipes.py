@@ -3,7 +3,7 @@
 
 import stage as st
 import verdict
-from hang import (HUGE_INDEX, HUGE_PAGES, SOON, AsyncIO, DirectIO, PipeHolder, Retouch,
+from hang import (HUGE_INDEX, HUGE_PAGES, SOON, Advice, AsyncIO, DirectIO, PipeHolder, Retouch,
                   Scenario, SocketHolder)
 from stage import Mismatch
 
@@ -112,5 +112,6 @@ def pipes():
     found.append(Scenario("retouch-thread", "truncate", [Retouch("--thread")],
                           filesystems=("ext4",), needs_counts_from_zero=True))
     return [*found, Odd("plain", 2000), Chain("chain", 3), Unseen("request"),
+            Advice("advice-stopped", "truncate", [Kept("stopped")], filesystems=("ext4",)),
             Several("several"),
             Several("several-huge", index=HUGE_INDEX, pages=HUGE_PAGES)]
