@@ -70,6 +70,29 @@ class Unseen(Odd):
         super().end_holders(stage, None)
 
 
+class Count(Scenario):
+    """
+    More plain references than the 1024 that count as much as one pin. Those that were seen are no
+    pin, so those that were not can be counted.
+    """
+    filesystems = ("ext4",)
+    SEEN, UNSEEN = 2000, 100
+
+    def __init__(self):
+        super().__init__("count", "truncate", [Kept("plain", self.SEEN),
+                                               Kept("request", self.UNSEEN)])
+
+    def truth(self, stage):
+        truth = super().truth(stage)
+        unseen = truth.holders.pop()
+        truth.unseen = self.UNSEEN
+        truth.bystanders |= unseen.pids
+        return truth
+
+    def end_holders(self, stage, wait):
+        super().end_holders(stage, None)
+
+
 class Several(Scenario):
     """Holders by four mechanisms: each has its references, and the sum is the page's count."""
     filesystems = ("ext4",)
@@ -111,7 +134,7 @@ def pipes():
                                   "traced", "userns")]
     found.append(Scenario("retouch-thread", "truncate", [Retouch("--thread")],
                           filesystems=("ext4",), needs_counts_from_zero=True))
-    return [*found, Odd("plain", 2000), Chain("chain", 3), Unseen("request"),
+    return [*found, Count(), Chain("chain", 3), Unseen("request"),
             Advice("advice-stopped", "truncate", [Kept("stopped")], filesystems=("ext4",)),
             Several("several"),
             Several("several-huge", index=HUGE_INDEX, pages=HUGE_PAGES)]
