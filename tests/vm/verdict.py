@@ -238,8 +238,9 @@ def check_wait(document, truth):
     if (wait.get("age_s") or 0) > time.monotonic() - truth.started:
         bad.append(f"age_s is {wait['age_s']}, the waiter has not run that long")
     bad += check_file(wait, truth)
-    bad += check_page(wait, truth) if truth.on == "page" else []
-    bad += check_sum(wait) if wait.get("pages") else []
+    if truth.on == "page":
+        bad += check_page(wait, truth)
+        bad += check_sum(wait) if wait.get("pages") else []
     for holder in truth.holders:
         bad += check_holder(wait, holder)
     bad += check_innocents(wait, truth) + check_rest(wait, truth)
