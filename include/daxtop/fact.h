@@ -187,10 +187,11 @@ struct fact_wait {
 
 /* One task that can release a hold. */
 struct fact_releaser {
-	u64 task;      /* fact_task.id, of the thread group leader where all threads can */
-	s32 fd;        /* its (lowest) descriptor of the object; -1 none */
-	bool reads;    /* has the read end of the pipe open: can drain it */
-	bool receives; /* has no descriptor yet: it is in flight to a socket of the task */
+	u64 task;        /* fact_task.id, of the thread group leader where all threads can */
+	s32 fd;          /* its (lowest) descriptor of the object; -1 none */
+	bool reads;      /* has the read end of the pipe open: can drain it */
+	bool receives;   /* has no descriptor yet: it is in flight to a socket of the task */
+	bool registered; /* has no descriptor: it is registered with an io_uring of the task */
 };
 
 struct fact_hold {

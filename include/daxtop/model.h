@@ -27,6 +27,7 @@ struct wfg_releaser {
 	s32 fd;
 	bool reads;
 	bool receives;
+	bool registered;
 };
 
 struct wfg_hold {

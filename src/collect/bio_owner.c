@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collect/snap.h"
+#include "collect/mm.h"
 #include "util/array.h"
 
 enum { LEVELS_MAX = 8, AROUND = 256, IOCTXS_MAX = 1 << 16, IOCTX_BATCH = 128, NAME_MAX_LEN = 64 };
@@ -29,8 +29,7 @@ static const char *function_at(struct snap *s, u64 addr)
 	return name;
 }
 
-/* Name of the function that starts at an address; "" none. */
-static const char *symbol(struct snap *s, struct symbol_cache *c, u64 addr)
+const char *symbol_name(struct snap *s, struct symbol_cache *c, u64 addr)
 {
 	const u32 size = sizeof(c->v) / sizeof(*c->v);
 	u32 at = c->next++ % size;
@@ -88,7 +87,7 @@ static void take_kiocb(struct snap *s, struct symbol_cache *c, struct io_owner *
 		o->task = task_of_stack(s, iocb);
 		return;
 	}
-	name = symbol(s, c, g[1].val);
+	name = symbol_name(s, c, g[1].val);
 	if (is_one_of(name, uring)) {
 		take_io_kiocb(s, o, iocb);
 	} else if (!strcmp(name, "aio_complete_rw")) {
@@ -133,7 +132,7 @@ struct io_owner bio_owner(struct snap *s, struct symbol_cache *c, const struct k
 {
 	static const char *const on_stack[] = { "submit_bio_wait_endio", "bio_wait_end_io", NULL };
 	static const char *const generic[] = { "dio_bio_end_io", "dio_bio_end_aio", NULL };
-	const char *name = symbol(s, c, bio->end_io);
+	const char *name = symbol_name(s, c, bio->end_io);
 	struct io_owner o = { .how = HOW_DIRECT_IO };
 
 	if (!bio->end_io)
@@ -190,7 +189,7 @@ static bool source_near(struct snap *s, const struct kbio *clone, u64 addr, stru
 static bool source_of(struct snap *s, struct symbol_cache *c, const struct kbio *clone,
 		      struct kbio *ret)
 {
-	if (!strcmp(symbol(s, c, clone->end_io), "bio_chain_endio"))
+	if (!strcmp(symbol_name(s, c, clone->end_io), "bio_chain_endio"))
 		return is_source(s, clone, clone->private, ret);
 	return is_source(s, clone, clone->vecs - s->k->field[KF_BIO].off, ret) ||
 	       source_near(s, clone, clone->addr - AROUND, ret) ||
@@ -251,49 +250,27 @@ static u64 task_in_exit_aio(struct snap *s, u64 ioctx)
 									   task_of_stack(s, wait);
 }
 
-struct releasers {
-	struct fact_releaser *v;
-	u32 n;
-};
-
-static void add_releaser(struct snap *s, struct releasers *r, struct ktask *t)
+static struct fact_releaser *one_releaser(struct snap *s, struct ktask *t, u32 *n)
 {
-	if (!t || s->err)
-		return;
-	s->err = array_grow(&r->v, r->n, sizeof(*r->v));
-	if (s->err)
-		return;
-	r->v[r->n++] = (struct fact_releaser){ .task = t->r.task, .fd = -1 };
+	struct fact_releaser *r = NULL;
+
+	*n = 0;
+	s->err = s->err || !t ? s->err : array_grow(&r, 0, sizeof(*r));
+	if (!r)
+		return NULL;
+	*r = (struct fact_releaser){ .task = t->r.task, .fd = -1 };
+	*n = 1;
 	task_tell(s, t);
-}
-
-/* Of each process that shares the mm its leader; of one whose leader is gone any thread. */
-static void add_processes(struct snap *s, struct releasers *r, u64 mm)
-{
-	struct ktask *t, *other;
-
-	for (u32 i = 0; (t = task_of_mm(s, mm, i)); i++) {
-		bool stands = true;
-
-		for (u32 j = 0; stands && (other = task_of_mm(s, mm, j)); j++)
-			stands = other->r.tgid != t->r.tgid || other == t ||
-				 (other->r.tid != t->r.tgid && (t->r.tid == t->r.tgid || j > i));
-		if (stands)
-			add_releaser(s, r, t);
-	}
+	return r;
 }
 
 struct fact_releaser *io_releasers(struct snap *s, const struct io_owner *o, u32 *n)
 {
-	struct releasers r = { 0 };
 	u64 mm = o->how == HOW_AIO ? mm_of_ioctx(s, o->ioctx) : 0;
 
 	if (mm)
-		add_processes(s, &r, mm);
-	else if (o->how == HOW_AIO)
-		add_releaser(s, &r, task_find(s, task_in_exit_aio(s, o->ioctx)));
-	else
-		add_releaser(s, &r, task_find(s, o->task));
-	*n = r.n;
-	return r.v;
+		return mm_releasers(s, mm, n);
+	if (o->how == HOW_AIO)
+		return one_releaser(s, task_find(s, task_in_exit_aio(s, o->ioctx)), n);
+	return one_releaser(s, task_find(s, o->task), n);
 }

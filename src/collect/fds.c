@@ -18,7 +18,7 @@ enum {
 	FDS_PER_TABLE_MAX = 1 << 20, /* sysctl fs.nr_open */
 	FDS_MAX = 8 << 20,
 	CHUNK = 512,
-	SCM_DEPTH_MAX = 3,
+	KEPT_DEPTH_MAX = 3,
 };
 
 int fds_add(struct snap *s, struct kfd fd)
@@ -284,6 +284,7 @@ int fds_load(struct snap *s)
 
 	err = err ? err : read_pending(s);
 	err = err ? err : fds_resolve(s);
+	err = err ? err : uring_add(s);
 	return err ? err : scm_add(s);
 }
 
@@ -299,8 +300,10 @@ struct releasers {
 	u32 n;
 };
 
-/* receives: the file is in flight to a socket that the task has open as fd. */
-static void add_releaser(struct snap *s, struct releasers *r, const struct kfd *fd, bool receives)
+/* How a task gets at a file, the worst step of the way. */
+enum way { WAY_OPEN, WAY_REGISTERED, WAY_IN_FLIGHT };
+
+static void add_releaser(struct snap *s, struct releasers *r, const struct kfd *fd, enum way way)
 {
 	struct ktask *t = task_find(s, fd->task);
 	u64 mode = 0;
@@ -316,41 +319,68 @@ static void add_releaser(struct snap *s, struct releasers *r, const struct kfd *
 		if (s->err)
 			return;
 		r->v[r->n++] = (struct fact_releaser){ .task = fd->task,
-						       .fd = receives ? -1 : fd->fd,
-						       .receives = receives };
+						       .fd = way == WAY_OPEN ? fd->fd : -1,
+						       .receives = way == WAY_IN_FLIGHT,
+						       .registered = way == WAY_REGISTERED };
 		task_tell(s, t);
 	}
-	r->v[at].reads |= !receives && mode & FMODE_READ;
+	r->v[at].reads |= way != WAY_IN_FLIGHT && mode & FMODE_READ;
 }
 
-/* depth: a socket in flight may carry a file in flight. */
-static void find_releasers(struct snap *s, struct releasers *r, u64 inode, u64 *via, u32 depth)
+/* Every file of an inode, or one file of it. */
+struct sought {
+	u64 inode, file;
+};
+
+static bool is_sought(const struct kfds *f, u32 i, struct sought what)
+{
+	if (what.file)
+		return f->v[i].file == what.file;
+	return f->inode_of[i] != UINT32_MAX && f->inodes[f->inode_of[i]] == what.inode;
+}
+
+/* depth: what keeps a file without a descriptor is a file that may be kept likewise. */
+static void find_releasers(struct snap *s, struct releasers *r, struct sought what, u64 *via,
+			   enum way way, u32 depth)
 {
 	const struct kfds *f = &s->fds;
 
 	for (u32 i = 0; i < f->n && !s->err; i++) {
 		const struct kfd *fd = &f->v[i];
+		struct sought keeper = { .inode = fd->via, .file = fd->ring };
+		enum way step = fd->ring ? WAY_REGISTERED : WAY_IN_FLIGHT;
 
-		if (f->inode_of[i] == UINT32_MAX || f->inodes[f->inode_of[i]] != inode)
+		if (!is_sought(f, i, what))
 			continue;
 		if (fd->task)
-			add_releaser(s, r, fd, depth > 0);
-		else if (depth < SCM_DEPTH_MAX)
-			find_releasers(s, r, fd->via, NULL, depth + 1);
-		if (!fd->task && via)
+			add_releaser(s, r, fd, way);
+		else if (depth < KEPT_DEPTH_MAX)
+			find_releasers(s, r, keeper, NULL, way > step ? way : step, depth + 1);
+		if (fd->via && via)
 			*via = fd->via;
 	}
 }
 
 struct fact_releaser *fds_releasers(struct snap *s, u64 inode, u32 *n, u64 *via)
 {
+	struct sought what = { .inode = inode };
 	struct releasers r = { 0 };
 
 	if (via)
 		*via = 0;
-	find_releasers(s, &r, inode, via, 0);
+	find_releasers(s, &r, what, via, WAY_OPEN, 0);
 	*n = r.n;
 	return r.v;
+}
+
+u64 fds_file(const struct snap *s, u64 inode)
+{
+	struct sought what = { .inode = inode };
+
+	for (u32 i = 0; i < s->fds.n; i++)
+		if (is_sought(&s->fds, i, what))
+			return s->fds.v[i].file;
+	return 0;
 }
 
 u64 fd_file(struct snap *s, const struct ktask *t, u64 fd)

@@ -204,37 +204,58 @@ static const char *block_device(struct snap *s, u64 rdev)
 	return text;
 }
 
-static const char *regular_file(struct snap *s, u64 inode, u64 dentry)
+const char *file_fstype(struct snap *s, u64 inode)
 {
+	u64 sb;
+
+	return kmem_get(s->k, inode, KF_INODE_SB, &sb) ? NULL : fstype_of(s, sb);
+}
+
+const char *file_path(struct snap *s, u64 file)
+{
+	struct kget g[] = { { file, KF_FILE_INODE, 0, 0 }, { file, KF_FILE_DENTRY, 0, 0 } };
 	static char buf[PATH_MAX];
 	static struct mount m;
 	u32 major, minor;
-	u64 ino, sb;
-	char *path = dentry_path(s, dentry, buf, sizeof(buf));
-	const char *fstype = kmem_get(s->k, inode, KF_INODE_SB, &sb) ? NULL : fstype_of(s, sb);
+	char *path;
+	u64 ino;
 
+	if (kmem_getv(s->k, g, 2) || file_ids(s, g[0].val, &major, &minor, &ino))
+		return NULL;
+	path = dentry_path(s, g[1].val, buf, sizeof(buf));
+	if (!path)
+		return NULL;
+	return mount_of(s, major, minor, &m) ? mount_join(s, &m, path) : snap_text(s, "%s", path);
+}
+
+static const char *regular_file(struct snap *s, u64 file, u64 inode)
+{
+	const char *path = file_path(s, file), *fstype = file_fstype(s, inode);
+	u32 major, minor;
+	u64 ino;
+
+	if (!fstype)
+		fstype = "?";
+	if (path)
+		return snap_text(s, "%s (%s)", path, fstype);
 	if (file_ids(s, inode, &major, &minor, &ino))
 		return NULL;
-	if (!path)
-		return snap_text(s, "ino %llu of %u:%u (%s)", (unsigned long long)ino, major, minor,
-				 fstype ? fstype : "?");
-	return snap_text(s, "%s (%s)",
-			 mount_of(s, major, minor, &m) ? mount_join(s, &m, path) : path,
-			 fstype ? fstype : "?");
+	return snap_text(s, "ino %llu of %u:%u (%s)", (unsigned long long)ino, major, minor,
+			 fstype);
 }
 
 const char *file_describe(struct snap *s, u64 file)
 {
-	struct kget g[] = { { file, KF_FILE_INODE, 0, 0 }, { file, KF_FILE_DENTRY, 0, 0 } };
 	struct kget i[2];
+	u64 inode;
 
-	if (kmem_getv(s->k, g, 2) || g[0].err)
+	if (kmem_get(s->k, file, KF_FILE_INODE, &inode))
 		return NULL;
-	i[0] = (struct kget){ g[0].val, KF_INODE_MODE, 0, 0 };
-	i[1] = (struct kget){ g[0].val, KF_INODE_RDEV, 0, 0 };
+	i[0] = (struct kget){ inode, KF_INODE_MODE, 0, 0 };
+	i[1] = (struct kget){ inode, KF_INODE_RDEV, 0, 0 };
 	if (kmem_getv(s->k, i, 2) || i[0].err)
 		return NULL;
-	return S_ISBLK(i[0].val) ? block_device(s, i[1].val) : regular_file(s, g[0].val, g[1].val);
+	return S_ISBLK(i[0].val) ? block_device(s, i[1].val) : regular_file(s, file, inode);
 }
 
 /* Path of a dentry below a mount that a mountinfo file lists; NULL when it lists none. */

@@ -22,6 +22,7 @@
 	X(VMEMMAP_BASE, "vmemmap_base")         \
 	X(PAGE_OFFSET_BASE, "page_offset_base") \
 	X(FPUT, "____fput")                     \
+	X(IO_URING_FOPS, "io_uring_fops")       \
 	X(BLOCKDEV_SB, "blockdev_superblock")
 
 enum ksym {

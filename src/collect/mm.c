@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "collect/mm.h"
+#include "util/array.h"
 
 /* include/linux/maple_tree.h: a node address has 256-byte alignment, its type in bits 3 to 6 */
 #define MAPLE_NODE_MASK  255ULL
@@ -109,4 +110,34 @@ int mm_walk_vmas(struct snap *s, u64 mm, mm_vma_fn fn, void *arg)
 		return walk_list(&w);
 	err = kmem_get(s->k, mm, KF_MM_MT_ROOT, &root);
 	return err ? err : walk_maple(&w, root, 0);
+}
+
+static bool names_process(struct snap *s, const struct fact_releaser *r, u32 n, u32 tgid)
+{
+	for (u32 i = 0; i < n; i++)
+		if (task_find(s, r[i].task)->r.tgid == tgid)
+			return true;
+	return false;
+}
+
+/* First the leaders: what is left then are threads of leaders that have exited. */
+struct fact_releaser *mm_releasers(struct snap *s, u64 mm, u32 *n)
+{
+	struct fact_releaser *r = NULL;
+
+	*n = 0;
+	for (int pass = 0; pass < 2; pass++) {
+		struct ktask *t;
+
+		for (u32 i = 0; (t = task_of_mm(s, mm, i)); i++) {
+			if (pass ? names_process(s, r, *n, t->r.tgid) : t->r.tid != t->r.tgid)
+				continue;
+			s->err = s->err ? s->err : array_grow(&r, *n, sizeof(*r));
+			if (s->err)
+				return r;
+			r[(*n)++] = (struct fact_releaser){ .task = t->r.task, .fd = -1 };
+			task_tell(s, t);
+		}
+	}
+	return r;
 }

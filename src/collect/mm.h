@@ -16,4 +16,10 @@ typedef void (*mm_vma_fn)(void *arg, const struct mm_vma *v);
 /* Calls fn for every mapping of an mm_struct, ascending. 0 or -errno. */
 int mm_walk_vmas(struct snap *s, u64 mm, mm_vma_fn fn, void *arg);
 
+/*
+ * The processes that share an mm_struct, malloc'ed and told: of each its leader, or when the leader
+ * has exited any thread. NULL when there are none.
+ */
+struct fact_releaser *mm_releasers(struct snap *s, u64 mm, u32 *n);
+
 #endif

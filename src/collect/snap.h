@@ -75,12 +75,15 @@ struct kwait {
 };
 
 /*
- * An open file: of a descriptor table; or one whose last fput is pending (fd -1); or one in flight,
- * sent over a UNIX socket and not received yet (no task, fd -1).
+ * An open file: of a descriptor table; or one that a task has without a descriptor (fd -1), because
+ * its last fput is pending, or because it is an io_uring that is registered or mapped; or one that
+ * no task has (fd -1): in flight, sent over a UNIX socket and not received yet, or registered with
+ * an io_uring.
  */
 struct kfd {
 	u64 task; /* task that stands for the table: the leader when it shares it; 0 in flight */
 	u64 via;  /* in flight: inode of the socket that would receive it */
+	u64 ring; /* registered: file of the io_uring that keeps it */
 	u64 file;
 	s32 fd;
 };
@@ -186,6 +189,10 @@ s64 page_refs_now(struct snap *s, u64 head); /* -1 when unreadable */
 void file_tell(struct snap *s, u64 inode);
 /* Text that names what a file descriptor leads to: "/path (ext4)", "dm-0 (slow)". */
 const char *file_describe(struct snap *s, u64 file);
+/* "/path" of a file, as above without its filesystem; NULL unknown. */
+const char *file_path(struct snap *s, u64 file);
+/* "ext4", "pipefs"; NULL unknown. */
+const char *file_fstype(struct snap *s, u64 inode);
 /* A path by which we can open a file that the task has open or mapped; NULL unknown. */
 const char *file_path_for(struct snap *s, const struct ktask *t, u64 file);
 /* A regular file whose pages are DAX pages; any address may be asked. */
@@ -209,11 +216,12 @@ int fds_load(struct snap *s);
 void fds_free(struct kfds *f);
 /*
  * Every task that has a file with the inode open, each once, malloc'ed; files in flight count as
- * open in the tasks that can receive them. *via, unless NULL: one such socket, 0 none. They are
+ * open in the tasks that can receive them, registered ones in those that have the io_uring. *via, unless NULL: one such socket, 0 none. They are
  * told. NULL when there are none.
  */
 struct fact_releaser *fds_releasers(struct snap *s, u64 inode, u32 *n, u64 *via);
 /* The file of a descriptor of a task; 0 none. */
+u64 fds_file(const struct snap *s, u64 inode); /* one that is open; 0 none */
 u64 fd_file(struct snap *s, const struct ktask *t, u64 fd);
 
 /* --- sockets.c */
@@ -225,6 +233,10 @@ int skb_queue_walk(struct snap *s, u64 queue, skb_fn fn, void *arg);
 u64 sock_family(struct snap *s, u64 sk); /* AF_*; 0 unknown */
 /* "10.0.0.1:443" for the peer of an Internet socket, NULL for others. */
 const char *sock_peer(struct snap *s, u64 sk);
+
+/* --- uring.c */
+/* Adds the files registered with io_uring to s->fds. 0 or -errno. */
+int uring_add(struct snap *s);
 
 /* --- scm.c */
 /* Adds the files in flight in UNIX sockets to s->fds. 0 or -errno. */
@@ -272,6 +284,8 @@ struct symbol_cache {
 	} v[16];
 	u32 next;
 };
+/* Name of the function or object that starts at an address; "" none. */
+const char *symbol_name(struct snap *s, struct symbol_cache *c, u64 addr);
 struct io_owner bio_owner(struct snap *s, struct symbol_cache *c, const struct kbio *bio);
 /* The bio that a split or clone was made of, as far up as can be seen; else the bio itself. */
 struct kbio bio_original(struct snap *s, struct symbol_cache *c, const struct kbio *bio);
@@ -313,6 +327,8 @@ int walk_bios(struct snap *s);
 bool walk_bios_available(const struct snap *s);
 int walk_mappings(struct snap *s);
 bool walk_mappings_available(const struct snap *s);
+int walk_vms(struct snap *s);
+bool walk_vms_available(const struct snap *s);
 int walk_queued(struct snap *s);
 bool walk_queued_available(const struct snap *s);
 

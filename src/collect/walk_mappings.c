@@ -7,8 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "collect/snap.h"
-#include "util/array.h"
+#include "collect/mm.h"
 
 /* Entries of one address space that map the folio. */
 struct count {
@@ -62,29 +61,10 @@ static int entries_of_mm(struct snap *s, u64 mm, const struct kpage *p)
 	return covered ? sum : -ENOENT;
 }
 
-/* The tasks of an address space, one per thread group. */
-static struct fact_releaser *tasks_of_mm(struct snap *s, u64 mm, u32 *n)
-{
-	struct fact_releaser *r = NULL;
-	struct ktask *t;
-
-	*n = 0;
-	for (u32 i = 0; (t = task_of_mm(s, mm, i)); i++) {
-		if (t->r.tid != t->r.tgid)
-			continue;
-		s->err = s->err ? s->err : array_grow(&r, *n, sizeof(*r));
-		if (s->err)
-			break;
-		r[(*n)++] = (struct fact_releaser){ .task = t->r.task, .fd = -1 };
-		task_tell(s, t);
-	}
-	return r;
-}
-
 static void tell_hold(struct snap *s, u64 mm, const struct kpage *p, int entries)
 {
 	struct fact f = { .type = FACT_HOLD };
-	struct fact_releaser *releasers = tasks_of_mm(s, mm, &f.hold.nr_releasers);
+	struct fact_releaser *releasers = mm_releasers(s, mm, &f.hold.nr_releasers);
 	bool counts = p->idle_refs == 0 && entries > 0;
 
 	f.hold.page = p->head;

@@ -13,6 +13,8 @@ const struct walker walkers[] = {
 	  walk_bios_available, walk_bios },
 	{ "page tables", "who maps a page is only a candidate", walk_mappings_available,
 	  walk_mappings },
+	{ "virtual machines", "who may have the page as a guest's memory is not told",
+	  walk_vms_available, walk_vms },
 	{ "inode lock queue", "tasks that queue behind a waiter are not counted",
 	  walk_queued_available, walk_queued },
 };

@@ -268,6 +268,27 @@ static void note_own(struct verdict *v, const struct wfg_hold *h)
 	verdict_note(v, &sb);
 }
 
+/* "kill 1 2; kill -CONT 2": what is stopped takes the signal once it goes on. */
+static void add_kill(struct strbuf *sb, const struct wfg_task *const *tasks, u32 n)
+{
+	const char *before = "; kill -CONT";
+
+	sb_puts(sb, "kill");
+	for (u32 i = 0; i < n; i++)
+		sb_printf(sb, " %u", tasks[i]->t.pid);
+	for (u32 i = 0; i < n; i++) {
+		if (tasks[i]->t.state != 'T')
+			continue;
+		sb_printf(sb, "%s %u", before, tasks[i]->t.pid);
+		before = "";
+	}
+}
+
+static const char *proof_of_kill(const struct wfg_task *task)
+{
+	return task->t.state == 'T' ? "advice-stopped" : "advice-vmsplice";
+}
+
 static void advise_end_holder(struct verdict *v, const struct wfg_hold *h)
 {
 	struct strbuf action = { 0 }, effect = { 0 };
@@ -289,13 +310,13 @@ static void advise_end_holder(struct verdict *v, const struct wfg_hold *h)
 		note_not_ended(v, first->task, why);
 		return;
 	}
-	sb_printf(&action, "kill %u", first->task->t.pid);
+	add_kill(&action, &first->task, 1);
 	sb_puts(&effect, "Ends ");
 	phrase_task(&effect, first->task);
 	sb_printf(&effect, ", which closes %s; what nobody has read from it is lost.",
 		  h->h.object_id ? h->h.object_id : "the pipe");
 	add_remaining(&effect, v->wait->page, h->h.refs);
-	verdict_advice(v, ADVICE_COMMAND, "advice-vmsplice", &action, &effect);
+	verdict_advice(v, ADVICE_COMMAND, proof_of_kill(first->task), &action, &effect);
 }
 
 static void advise_end_call(struct verdict *v, const struct wfg_hold *h)
@@ -310,7 +331,7 @@ static void advise_end_call(struct verdict *v, const struct wfg_hold *h)
 		note_not_ended(v, task, why);
 		return;
 	}
-	sb_printf(&action, "kill %u", task->t.pid);
+	add_kill(&action, &task, 1);
 	sb_puts(&effect, "Ends ");
 	phrase_task(&effect, task);
 	sb_puts(&effect, " and with it the call that holds the page.");
@@ -373,9 +394,7 @@ static void advise_end_mappers(struct verdict *v)
 	s64 refs = collect_mappers(v->wait->page, &p);
 
 	if (v->wait->page->mapped && refs > 0 && all_end(v, &p)) {
-		sb_puts(&action, "kill");
-		for (u32 i = 0; i < p.n; i++)
-			sb_printf(&action, " %u", p.t[i]->t.pid);
+		add_kill(&action, p.t, p.n);
 		sb_puts(&effect, "Ends ");
 		phrase_processes(&effect, &p, NAMED);
 		sb_puts(&effect,

@@ -19,6 +19,15 @@ static void add_common(struct strbuf *sb, const struct wfg_hold *h)
 	sb_putc(sb, '.');
 }
 
+static const char *without_descriptor(const struct wfg_releaser *r)
+{
+	if (r->receives)
+		return " (can receive it)";
+	if (r->registered)
+		return " (registered with its io_uring)";
+	return " (no descriptor left, the close is pending)";
+}
+
 static void explain_tasks(struct strbuf *sb, const struct wfg_hold *h)
 {
 	u32 shown = h->nr_releasers <= NAMED ? h->nr_releasers : NAMED;
@@ -39,8 +48,7 @@ static void explain_tasks(struct strbuf *sb, const struct wfg_hold *h)
 		if (r->fd >= 0)
 			sb_printf(sb, " (fd %d%s)", r->fd, r->reads ? ", can read" : "");
 		else
-			sb_puts(sb, r->receives ? " (can receive it)" :
-						  " (no descriptor left, the close is pending)");
+			sb_puts(sb, without_descriptor(r));
 	}
 	if (h->nr_releasers > shown)
 		sb_printf(sb, " and %u more", h->nr_releasers - shown);

@@ -11,7 +11,7 @@
 static bool in_own_pending_work(const struct wfg_hold *h, const struct wfg_task *waiter)
 {
 	return h->h.how == HOW_VMSPLICE && h->nr_releasers == 1 && h->releasers[0].task == waiter &&
-	       h->releasers[0].fd < 0 && !h->releasers[0].receives;
+	       h->releasers[0].fd < 0 && !h->releasers[0].receives && !h->releasers[0].registered;
 }
 
 bool other_thread_could(const struct wfg_hold *h, const struct wfg_task *waiter)

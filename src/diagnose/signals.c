@@ -61,6 +61,8 @@ const char *sigterm_useless(const struct wfg_task *task)
 		return why;
 	if (task->t.state == 'D')
 		return "sleeps in state D, where no signal ends it";
+	if (task->t.state == 't')
+		return "is stopped by the task that traces it";
 	switch (signal_disposition(task, SIGTERM)) {
 	case DISPOSITION_DEFAULT:
 		return NULL;

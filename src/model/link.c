@@ -118,6 +118,7 @@ static int link_releasers(struct linker *l, struct wfg_hold *hold)
 		to[n].fd = from[i].fd;
 		to[n].reads = from[i].reads;
 		to[n].receives = from[i].receives;
+		to[n].registered = from[i].registered;
 		if (to[n].task)
 			n++;
 		else

@@ -776,6 +776,11 @@ static void already_exiting(struct fact_task *t)
 	t->exiting = true;
 }
 
+static void traced(struct fact_task *t)
+{
+	t->state = 't';
+}
+
 static void holders_that_do_not_end(void **state)
 {
 	static const struct holder_case cases[] = {
@@ -784,6 +789,7 @@ static void holders_that_do_not_end(void **state)
 		{ "could not be read", unknown_signals },
 		{ "blocks, ignores or handles SIGTERM", handles_sigterm },
 		{ "is exiting already", already_exiting },
+		{ "is stopped by the task that traces it", traced },
 	};
 
 	scene_teardown(state);
@@ -802,6 +808,31 @@ static void holders_that_do_not_end(void **state)
 		scene_teardown(state);
 	}
 	scene_init(*state);
+}
+
+static void a_stopped_holder_must_go_on_to_end(void **state)
+{
+	struct scene *s = *state;
+	struct fact_task t = make_task(31802, "feeder");
+
+	t.state = 'T';
+	scene_task(s, t);
+	scene_pipe(s, "pipe:[1]", 31802, 4);
+	assert_advice(scene_diagnose(s), "kill 31802; kill -CONT 31802", "advice-stopped");
+}
+
+/* Only an io_uring keeps the pipe: no descriptor by which it could be drained, but a task to end. */
+static void a_pipe_registered_with_an_io_uring(void **state)
+{
+	struct scene *s = *state;
+	struct fact_releaser rel = { .task = task_id(31802), .fd = -1, .registered = true };
+	const struct finding *f;
+
+	scene_task(s, make_task(31802, "feeder"));
+	scene_hold(s, make_pipe("pipe:[1]"), &rel, 1);
+	f = scene_diagnose(s);
+	assert_non_null(find(&f->cause, "feeder[31802] (registered with its io_uring)"));
+	assert_advice(f, "kill 31802", "advice-vmsplice");
 }
 
 static void a_likely_holder_is_not_killed(void **state)
@@ -971,6 +1002,8 @@ int main(void)
 		TEST(init_is_never_killed),
 		TEST(no_signal_ends_an_eviction),
 		TEST(holders_that_do_not_end),
+		TEST(a_stopped_holder_must_go_on_to_end),
+		TEST(a_pipe_registered_with_an_io_uring),
 		TEST(a_likely_holder_is_not_killed),
 		TEST(a_queued_reader_cannot_read),
 		TEST(impact_counts_the_queue),

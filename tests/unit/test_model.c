@@ -75,6 +75,67 @@ static void large_folio(void **state)
 	assert_accounts(linked_page(s), 2003, 2, 1, 2003);
 }
 
+static void scene_pipe_of(struct scene *s, const char *id, u32 refs)
+{
+	struct fact_hold h = make_pipe(id);
+
+	h.refs = refs;
+	scene_hold(s, h, NULL, 0);
+}
+
+/* 1024 plain references count as much as one pin: what was seen tells which of them it is. */
+static void many_gets_that_were_seen_are_no_pin(void **state)
+{
+	struct scene *s = *state;
+
+	s->page.refs = 1 + 2000;
+	scene_pipe_of(s, "pipe:[1]", 1500);
+	scene_pipe_of(s, "pipe:[2]", 500);
+	assert_accounts(linked_page(s), 2000, 0, 0, 0);
+}
+
+static void a_pin_beside_gets_that_were_seen(void **state)
+{
+	struct scene *s = *state;
+
+	s->page.refs = 1 + 1024 + 976;
+	scene_pipe_of(s, "pipe:[1]", 976);
+	assert_accounts(linked_page(s), 977, 1, 0, 1);
+}
+
+static void a_get_that_was_seen_is_no_part_of_a_pin(void **state)
+{
+	struct scene *s = *state;
+
+	s->page.refs = 1 + 1024;
+	scene_pipe_of(s, "pipe:[1]", 1);
+	assert_accounts(linked_page(s), 1024, 0, 0, 1023);
+}
+
+/* Up to 6.2 direct I/O takes plain references, later pins: a hold does not say which. */
+static void many_io_references_may_be_gets(void **state)
+{
+	struct scene *s = *state;
+	struct fact_hold h = make_hold(HOW_AIO, CONF_EXACT);
+
+	s->page.refs = 1 + 2000;
+	h.refs = 2000;
+	scene_hold(s, h, NULL, 0);
+	assert_accounts(linked_page(s), 2000, 0, 0, 0);
+}
+
+static void pins_of_several_mechanisms(void **state)
+{
+	struct scene *s = *state;
+
+	s->page.refs = 1 + 2 * 1024 + 4;
+	scene_hold(s, make_hold(HOW_AIO, CONF_EXACT), NULL, 0);
+	scene_hold(s, make_hold(HOW_DIRECT_IO, CONF_EXACT), NULL, 0);
+	scene_hold(s, make_hold(HOW_SOCKET, CONF_EXACT), NULL, 0);
+	scene_pipe_of(s, "pipe:[1]", 3);
+	assert_accounts(linked_page(s), 6, 2, 0, 0);
+}
+
 static void garbage_counts_stay_in_bounds(void **state)
 {
 	static const s64 values[] = { INT64_MIN, INT64_MIN + 1, -1,       0, 1, 1023, 1024,
@@ -475,6 +536,11 @@ int main(void)
 		TEST(zero_based_counts_mappings),
 		TEST(zero_based_idle),
 		TEST(large_folio),
+		TEST(many_gets_that_were_seen_are_no_pin),
+		TEST(a_pin_beside_gets_that_were_seen),
+		TEST(a_get_that_was_seen_is_no_part_of_a_pin),
+		TEST(many_io_references_may_be_gets),
+		TEST(pins_of_several_mechanisms),
 		cmocka_unit_test(garbage_counts_stay_in_bounds),
 		TEST(exact_and_likely_explain),
 		TEST(holds_never_explain_more_than_there_is),

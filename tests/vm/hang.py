@@ -120,13 +120,13 @@ class SocketHolder(PipeHolder):
 class Retouch(PipeHolder):
     """A task that maps the page again after a pin, since gone, made the waiter sleep."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, *options):
+        super().__init__(*options)
         self.pin = None
 
     def start(self, stage, index):
         self.pin = stage.start("hold_pipe", stage.path, index)
-        self.program = stage.start("hold_map", stage.path)
+        self.program = stage.start("hold_map", *self.options, stage.path)
 
     def once_asleep(self, stage, index):
         self.program.order(f"touch {index}")
@@ -212,6 +212,10 @@ class Scenario:
     def start_bystander(self, stage):
         return stage.start("hold_map", self.file_of_bystander(stage))
 
+    def start_holders(self, stage):
+        for holder in self.holders:
+            holder.start(stage, self.index)
+
     def start_waiter(self, stage):
         return stage.start("wait_op", self.op, stage.path)
 
@@ -224,8 +228,7 @@ class Scenario:
 
     def stage(self, stage):
         self.bystander = self.start_bystander(stage)
-        for holder in self.holders:
-            holder.start(stage, self.index)
+        self.start_holders(stage)
         self.started = time.monotonic()
         self.waiter = self.start_waiter(stage)
         self.asleep("waiter", self.waiter.tid, st.waits_for_page, self.state())

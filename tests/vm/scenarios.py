@@ -8,6 +8,8 @@ names, otherwise what the truth names; in both cases the waiter must proceed the
 from hang import (HUGE_INDEX, HUGE_PAGES, INDEX, MAIN_OPS, RANGE_OPS, Advice, AsyncIO, DirectIO,
                   Eviction, LostWakeup, PipeHolder, Quiet, Retouch, Scenario, SelfClose, SelfExit,
                   SelfTruncate, Session, SharedPipe, SocketHolder, Umount)
+from innocents import innocents
+from pipes import pipes
 from recorded import Recorded
 from refusals import Lockdown, refusals
 from reflinks import CloneMapped, IntoPinned, Reflinked, SharedDirectIO
@@ -85,4 +87,4 @@ def unusual():
 
 def catalogue():
     """Fresh scenarios in the order in which they run on each filesystem."""
-    return [*ordinary(), *shared(), *unusual(), *refusals()]
+    return [*ordinary(), *shared(), *unusual(), *pipes(), *innocents(), *refusals()]

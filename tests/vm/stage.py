@@ -65,6 +65,7 @@ class Kernel:
         # The only put that wakes waiters on such a kernel, which bio completion does not use.
         self.bio_release_may_not_wake = bool(
             re.search(r" __put_devmap_managed_page_refs\b", symbols))
+        self.registers_rings = bool(re.search(r" io_ringfd_register\b", symbols))
 
     def idle_refs(self):
         return 0 if self.page_counts_from_zero else 1

@@ -41,6 +41,7 @@ class Holder:
     confidences: tuple = ("exact",)
     object: str = None
     targets: tuple = ()
+    refs: int = None
 
 
 @dataclass
@@ -62,6 +63,7 @@ class Truth:
     findings: tuple = ("BLOCKED",)
     on: str = "page"
     shared: bool = False  # the page belongs to several files, so it has no index of its own
+    unseen: int = 0       # references that nothing can explain
     bystanders: set = field(default_factory=set)
     queued: set = field(default_factory=set)
 
@@ -170,6 +172,8 @@ def check_holder(wait, truth):
     if pids(holder["tasks"]) != truth.pids:
         bad.append(f"{truth.how} names tasks {sorted(pids(holder['tasks']))}, "
                    f"not {sorted(truth.pids)}")
+    if truth.refs not in (None, holder["refs"]):
+        bad.append(f"{truth.how} has {holder['refs']} references, not {truth.refs}")
     if truth.targets and not any(name in (holder.get("target") or "") for name in truth.targets):
         bad.append(f"target is {holder.get('target')!r}, none of {truth.targets}")
     return bad
@@ -192,9 +196,25 @@ def check_findings(document, wait, truth):
     return bad
 
 
+PIN_BIAS = 1024  # what a FOLL_PIN adds to the count of a page that keeps no count of pins
+
+
+def check_sum(wait):
+    """References found and not found make up the page's count; what is a pin is not told."""
+    page, rest = wait["pages"][0], wait.get("unattributed_refs") or 0
+    told = rest + sum(holder["refs"] for holder in wait["holders"]
+                      if holder["confidence"] != "candidate")
+    pins = page["refs"] - page["idle_refs"] - told
+    if pins < 0 or pins % (PIN_BIAS - 1):
+        return [f"{told} references are told of {page['refs']}, idle at {page['idle_refs']}"]
+    return []
+
+
 def check_rest(wait, truth):
     """No reference may stay unexplained, unless a candidate may have it."""
     rest = wait.get("unattributed_refs")
+    if truth.unseen:
+        return [] if rest == truth.unseen else [f"unattributed_refs is {rest}, not {truth.unseen}"]
     found = [holder_of(wait, holder) for holder in truth.holders]
     if rest and "candidate" not in [holder["confidence"] for holder in found if holder]:
         return [f"unattributed_refs is {rest}, all is known here"]
@@ -218,7 +238,9 @@ def check_wait(document, truth):
     if (wait.get("age_s") or 0) > time.monotonic() - truth.started:
         bad.append(f"age_s is {wait['age_s']}, the waiter has not run that long")
     bad += check_file(wait, truth)
-    bad += check_page(wait, truth) if truth.on == "page" else []
+    if truth.on == "page":
+        bad += check_page(wait, truth)
+        bad += check_sum(wait) if wait.get("pages") else []
     for holder in truth.holders:
         bad += check_holder(wait, holder)
     bad += check_innocents(wait, truth) + check_rest(wait, truth)
@@ -247,13 +269,14 @@ def check(document, status, truths, stuck=()):
 
 
 # What advised commands may look like: nothing else is carried out here.
-COMMANDS = re.compile(r"kill (-[A-Z]+ )?\d+( \d+)*|kill -STOP \d+ *(;|&&) *kill -CONT \d+"
+COMMANDS = re.compile(r"kill (-[A-Z]+ )?\d+( \d+)*(; kill -CONT( \d+)+)?"
+                      r"|kill -STOP \d+ *(;|&&) *kill -CONT \d+"
                       r"|dd if=/proc/\d+/fd/\d+ of=/dev/null bs=\d+ count=\d+"
                       r"|dmsetup resume [\w./-]+")
 INSPECTIONS = re.compile(r"dmsetup info [\w./-]+")
 # The names that advice may give as its proof: scenarios follow it and see it work.
 PROOFS = {
-    "advice-vmsplice", "advice-dio", "advice-retouch", "lost-wakeup", "self/close",
+    "advice-vmsplice", "advice-stopped", "advice-dio", "advice-retouch", "lost-wakeup", "self/close",
     "self/ftruncate",
 }
 

@@ -4,29 +4,26 @@
  *   touch INDEX     store to the page again, so that it is mapped again
  *   drop            unmap the file
  *
- * usage: hold_map [--read|--untouched] FILE
- * --read only loads from the pages, --untouched leaves them alone.
+ * usage: hold_map [--read|--untouched|--thread] FILE
+ * --read only loads from the pages, --untouched leaves them alone. --thread: the thread group's leader
+ * exits, and another thread goes on.
  */
 #include "common.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-int main(int argc, char **argv)
+static struct dax_map map;
+
+static void *obey(void *leader)
 {
-	struct dax_map map;
 	const char *line;
 	size_t index;
 
-	if (argc == 2)
-		map = map_dax(argv[1]);
-	else if (argc == 3 && !strcmp(argv[1], "--read"))
-		map = map_dax_readonly(argv[2]);
-	else if (argc == 3 && !strcmp(argv[1], "--untouched"))
-		map = map_dax_untouched(argv[2]);
-	else
-		exit(2);
+	if (leader)
+		pthread_join(*(pthread_t *)leader, NULL);
 	say("READY {\"how\": \"mapping\", \"pid\": %d, \"tid\": %d}", initial_pid(), initial_tid());
 	while ((line = hear()) && *line) {
 		if (sscanf(line, "touch %zu", &index) == 1)
@@ -35,5 +32,30 @@ int main(int argc, char **argv)
 			unmap(&map);
 		say("OK");
 	}
-	return 0;
+	exit(0);
+}
+
+static void leave_to_thread(void)
+{
+	static pthread_t leader;
+	pthread_t thread;
+
+	leader = pthread_self();
+	need(!pthread_create(&thread, NULL, obey, &leader), "pthread_create");
+	pthread_exit(NULL);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 || (argc == 3 && !strcmp(argv[1], "--thread")))
+		map = map_dax(argv[argc - 1]);
+	else if (argc == 3 && !strcmp(argv[1], "--read"))
+		map = map_dax_readonly(argv[2]);
+	else if (argc == 3 && !strcmp(argv[1], "--untouched"))
+		map = map_dax_untouched(argv[2]);
+	else
+		exit(2);
+	if (!strcmp(argv[1], "--thread"))
+		leave_to_thread();
+	obey(NULL);
 }
