@@ -146,6 +146,7 @@ void tasks_free(struct ktasks *t);
 struct ktask *task_find(struct snap *s, u64 addr); /* NULL when there is none */
 /* Registers at kernel entry, read once. NULL for kernel threads and unreadable ones. */
 const struct arch_regs *task_regs(struct snap *s, struct ktask *t);
+bool frame_is(const char *frame, const char *function); /* of a text of ktask.frames */
 bool task_stack_has(const struct ktask *t, const char *function);
 /* The first of the NULL-terminated functions that is on the stack; NULL none. */
 const char *task_stack_any(const struct ktask *t, const char *const *functions);
@@ -311,6 +312,8 @@ int walk_direct_io(struct snap *s);
 bool walk_direct_io_available(const struct snap *s);
 int walk_bios(struct snap *s);
 bool walk_bios_available(const struct snap *s);
+int walk_calls(struct snap *s);
+bool walk_calls_available(const struct snap *s);
 int walk_mappings(struct snap *s);
 bool walk_mappings_available(const struct snap *s);
 int walk_queued(struct snap *s);

@@ -11,6 +11,8 @@ const struct walker walkers[] = {
 	  walk_direct_io },
 	{ "bios in flight", "asynchronous O_DIRECT (libaio, io_uring) is not found",
 	  walk_bios_available, walk_bios },
+	{ "calls in the middle", "pages of process_vm_readv(2) and core dumps are not found",
+	  walk_calls_available, walk_calls },
 	{ "page tables", "who maps a page is only a candidate", walk_mappings_available,
 	  walk_mappings },
 	{ "inode lock queue", "tasks that queue behind a waiter are not counted",
