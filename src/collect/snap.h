@@ -250,6 +250,8 @@ struct kbio_vec {
 	u32 len, off;
 };
 u32 bio_vecs(struct snap *s, const struct kbio *bio, struct kbio_vec *vecs, u32 max);
+/* References of the folio by a table: one for each of its pages. */
+u32 vecs_count_refs(struct snap *s, const struct kbio_vec *vecs, u32 n, const struct kpage *p);
 const char *bio_disk_name(struct snap *s, const struct kbio *bio); /* NULL unknown */
 /*
  * Calls fn for every bio in a request of a block device, and for those that wait for a suspended
@@ -274,6 +276,14 @@ struct symbol_cache {
 	u32 next;
 };
 struct io_owner bio_owner(struct snap *s, struct symbol_cache *c, const struct kbio *bio);
+/* Of a struct kiocb; HOW_DIRECT_IO when it is a synchronous call's. task 0 when it is no kiocb. */
+struct io_owner kiocb_owner(struct snap *s, struct symbol_cache *c, u64 iocb);
+/*
+ * Names the descriptor of a synchronous call as the object, and the file as the target if there is
+ * none, the same way whoever finds the hold.
+ */
+void io_name_call(struct snap *s, const struct io_owner *o, struct fact_hold *h,
+		  struct fact_releaser *r);
 /* The bio that a split or clone was made of, as far up as can be seen; else the bio itself. */
 struct kbio bio_original(struct snap *s, struct symbol_cache *c, const struct kbio *bio);
 /* The tasks of an owner, malloc'ed and told; NULL when none is left. */
@@ -314,6 +324,8 @@ int walk_bios(struct snap *s);
 bool walk_bios_available(const struct snap *s);
 int walk_calls(struct snap *s);
 bool walk_calls_available(const struct snap *s);
+int walk_fuse(struct snap *s);
+bool walk_fuse_available(const struct snap *s);
 int walk_mappings(struct snap *s);
 bool walk_mappings_available(const struct snap *s);
 int walk_queued(struct snap *s);

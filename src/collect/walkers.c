@@ -13,6 +13,8 @@ const struct walker walkers[] = {
 	  walk_bios_available, walk_bios },
 	{ "calls in the middle", "pages of process_vm_readv(2) and core dumps are not found",
 	  walk_calls_available, walk_calls },
+	{ "FUSE requests", "direct I/O through FUSE is only likely, or not found",
+	  walk_fuse_available, walk_fuse },
 	{ "page tables", "who maps a page is only a candidate", walk_mappings_available,
 	  walk_mappings },
 	{ "inode lock queue", "tasks that queue behind a waiter are not counted",
