@@ -5,6 +5,7 @@
  * a kiocb or a completion, lies on the kernel stack of the task that sleeps in it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,6 +95,14 @@ static void take_kiocb(struct snap *s, struct symbol_cache *c, struct io_owner *
 		o->how = HOW_AIO;
 		kmem_get(s->k, iocb, KF_AIO_KIOCB_CTX, &o->ioctx);
 	}
+}
+
+struct io_owner kiocb_owner(struct snap *s, struct symbol_cache *c, u64 iocb)
+{
+	struct io_owner o = { .how = HOW_DIRECT_IO };
+
+	take_kiocb(s, c, &o, iocb);
+	return o;
 }
 
 /* The first field of a blkdev_dio is the waiting task or the kiocb, block/fops.c. */
@@ -273,4 +282,35 @@ struct fact_releaser *io_releasers(struct snap *s, const struct io_owner *o, u32
 	if (o->how == HOW_AIO)
 		return one_releaser(s, task_find(s, task_in_exit_aio(s, o->ioctx)), n);
 	return one_releaser(s, task_find(s, o->task), n);
+}
+
+/* The descriptor of a synchronous call; -1 when it is no call on an O_DIRECT descriptor. */
+static s32 fd_of_call(struct snap *s, struct ktask *t, u64 *file)
+{
+	const struct arch_regs *regs = t && t->r.mm ? task_regs(s, t) : NULL;
+	u64 flags;
+
+	if (!regs || *arch_syscall_args(regs->syscall) != 'd')
+		return -1;
+	*file = fd_file(s, t, regs->args[0]);
+	if (!*file || kmem_get(s->k, *file, KF_FILE_FLAGS, &flags) || !(flags & O_DIRECT))
+		return -1;
+	return (s32)regs->args[0];
+}
+
+void io_name_call(struct snap *s, const struct io_owner *o, struct fact_hold *h,
+		  struct fact_releaser *r)
+{
+	struct ktask *t = task_find(s, o->task);
+	u64 file;
+	s32 fd = fd_of_call(s, t, &file);
+
+	h->held_ns = t ? task_asleep_ns(s, t) : FACT_UNKNOWN;
+	if (fd < 0)
+		return;
+	r->fd = fd;
+	h->object_kind = "file";
+	h->object_id = snap_text(s, "fd %d of %u", fd, t->r.tid);
+	if (!o->file)
+		h->target = file_describe(s, file);
 }

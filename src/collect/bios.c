@@ -429,3 +429,22 @@ bool bios_available(const struct snap *s)
 			return false;
 	return k->sym[KSYM_BLOCKDEV_SB] && k->field[KF_BIO_VEC].off == 16;
 }
+
+/* Every page of a bio has one reference, also where neighbours share a bio_vec. */
+u32 vecs_count_refs(struct snap *s, const struct kbio_vec *vecs, u32 n, const struct kpage *p)
+{
+	u64 size = s->k->field[KF_PAGE].off, end = p->head + (size << p->order);
+	u32 refs = 0;
+
+	for (u32 i = 0; i < n; i++) {
+		u64 from = vecs[i].page + (vecs[i].off >> ARCH_PAGE_SHIFT) * size;
+		u64 bytes = (vecs[i].off & (ARCH_PAGE_SIZE - 1)) + (u64)vecs[i].len;
+		u64 to = from + ((bytes + ARCH_PAGE_SIZE - 1) >> ARCH_PAGE_SHIFT) * size;
+
+		from = from > p->head ? from : p->head;
+		to = to < end ? to : end;
+		if (from < to)
+			refs += (to - from) / size;
+	}
+	return refs;
+}

@@ -149,6 +149,7 @@ void tasks_free(struct ktasks *t);
 struct ktask *task_find(struct snap *s, u64 addr); /* NULL when there is none */
 /* Registers at kernel entry, read once. NULL for kernel threads and unreadable ones. */
 const struct arch_regs *task_regs(struct snap *s, struct ktask *t);
+bool frame_is(const char *frame, const char *function); /* of a text of ktask.frames */
 bool task_stack_has(const struct ktask *t, const char *function);
 /* The first of the NULL-terminated functions that is on the stack; NULL none. */
 const char *task_stack_any(const struct ktask *t, const char *const *functions);
@@ -261,6 +262,8 @@ struct kbio_vec {
 	u32 len, off;
 };
 u32 bio_vecs(struct snap *s, const struct kbio *bio, struct kbio_vec *vecs, u32 max);
+/* References of the folio by a table: one for each of its pages. */
+u32 vecs_count_refs(struct snap *s, const struct kbio_vec *vecs, u32 n, const struct kpage *p);
 const char *bio_disk_name(struct snap *s, const struct kbio *bio); /* NULL unknown */
 /*
  * Calls fn for every bio in a request of a block device, and for those that wait for a suspended
@@ -287,6 +290,14 @@ struct symbol_cache {
 /* Name of the function or object that starts at an address; "" none. */
 const char *symbol_name(struct snap *s, struct symbol_cache *c, u64 addr);
 struct io_owner bio_owner(struct snap *s, struct symbol_cache *c, const struct kbio *bio);
+/* Of a struct kiocb; HOW_DIRECT_IO when it is a synchronous call's. task 0 when it is no kiocb. */
+struct io_owner kiocb_owner(struct snap *s, struct symbol_cache *c, u64 iocb);
+/*
+ * Names the descriptor of a synchronous call as the object, and the file as the target if there is
+ * none, the same way whoever finds the hold.
+ */
+void io_name_call(struct snap *s, const struct io_owner *o, struct fact_hold *h,
+		  struct fact_releaser *r);
 /* The bio that a split or clone was made of, as far up as can be seen; else the bio itself. */
 struct kbio bio_original(struct snap *s, struct symbol_cache *c, const struct kbio *bio);
 /* The tasks of an owner, malloc'ed and told; NULL when none is left. */
@@ -325,6 +336,10 @@ int walk_direct_io(struct snap *s);
 bool walk_direct_io_available(const struct snap *s);
 int walk_bios(struct snap *s);
 bool walk_bios_available(const struct snap *s);
+int walk_calls(struct snap *s);
+bool walk_calls_available(const struct snap *s);
+int walk_fuse(struct snap *s);
+bool walk_fuse_available(const struct snap *s);
 int walk_mappings(struct snap *s);
 bool walk_mappings_available(const struct snap *s);
 int walk_vms(struct snap *s);

@@ -168,7 +168,7 @@ const struct arch_regs *task_regs(struct snap *s, struct ktask *t)
 }
 
 /* "ext4_setattr.isra.0+0x1/0x2 [ext4]" is function "ext4_setattr". */
-static bool frame_is(const char *frame, const char *function)
+bool frame_is(const char *frame, const char *function)
 {
 	size_t len = strlen(function);
 

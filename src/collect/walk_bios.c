@@ -6,7 +6,6 @@
  * two are one hold.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 
 #include "collect/snap.h"
@@ -39,25 +38,6 @@ struct search {
 	struct group *groups;
 	u32 nr_groups;
 };
-
-/* Every page of a bio has one reference, also where neighbours share a bio_vec. */
-static u32 count_refs(struct snap *s, const struct kbio_vec *vecs, u32 n, const struct kpage *p)
-{
-	u64 size = s->k->field[KF_PAGE].off, end = p->head + (size << p->order);
-	u32 refs = 0;
-
-	for (u32 i = 0; i < n; i++) {
-		u64 from = vecs[i].page + (vecs[i].off >> ARCH_PAGE_SHIFT) * size;
-		u64 bytes = (vecs[i].off & (ARCH_PAGE_SIZE - 1)) + (u64)vecs[i].len;
-		u64 to = from + ((bytes + ARCH_PAGE_SIZE - 1) >> ARCH_PAGE_SHIFT) * size;
-
-		from = from > p->head ? from : p->head;
-		to = to < end ? to : end;
-		if (from < to)
-			refs += (to - from) / size;
-	}
-	return refs;
-}
 
 /* Another clone of the same pages, or the bio by way of another clone; NULL none. */
 static struct hit *find_hit(const struct search *w, const struct hit *hit)
@@ -104,7 +84,7 @@ static int add_hits(struct search *w, const struct kbio *bio)
 		struct hit h = {
 			.page = &s->pages[i],
 			.bio = top,
-			.refs = count_refs(s, vecs, n, &s->pages[i]),
+			.refs = vecs_count_refs(s, vecs, n, &s->pages[i]),
 			.clone = top.flags >> s->k->field[KF_BIO_CLONED].off & 1,
 		};
 
@@ -180,38 +160,6 @@ static void group_hits(struct search *w)
 	}
 }
 
-/* The descriptor of a synchronous call; -1 when it is no call on an O_DIRECT descriptor. */
-static s32 fd_of_call(struct snap *s, struct ktask *t, u64 *file)
-{
-	const struct arch_regs *regs = t && t->r.mm ? task_regs(s, t) : NULL;
-	u64 flags;
-
-	if (!regs || *arch_syscall_args(regs->syscall) != 'd')
-		return -1;
-	*file = fd_file(s, t, regs->args[0]);
-	if (!*file || kmem_get(s->k, *file, KF_FILE_FLAGS, &flags) || !(flags & O_DIRECT))
-		return -1;
-	return (s32)regs->args[0];
-}
-
-/* Of a synchronous call: the same object as in walk_direct_io.c. */
-static void name_call(struct snap *s, const struct group *g, struct fact_hold *h,
-		      struct fact_releaser *r)
-{
-	struct ktask *t = task_find(s, g->owner.task);
-	u64 file;
-	s32 fd = fd_of_call(s, t, &file);
-
-	h->held_ns = t ? task_asleep_ns(s, t) : FACT_UNKNOWN;
-	if (fd < 0)
-		return;
-	r->fd = fd;
-	h->object_kind = "file";
-	h->object_id = snap_text(s, "fd %d of %u", fd, t->r.tid);
-	if (!g->owner.file)
-		h->target = file_describe(s, file);
-}
-
 /* How long a request is under way; a bio outside of one says no time. */
 static u64 age_of(struct snap *s, const struct kbio *bio)
 {
@@ -247,7 +195,7 @@ static void tell_hold(struct snap *s, const struct group *g)
 	h->held_ns = age_of(s, g->bio);
 	h->releasers = releasers;
 	if (h->how == HOW_DIRECT_IO && h->nr_releasers)
-		name_call(s, g, h, releasers);
+		io_name_call(s, &g->owner, h, releasers);
 	if (!h->target)
 		h->target = bio_disk_name(s, g->bio);
 	h->detail = describe(s, g, h->nr_releasers);

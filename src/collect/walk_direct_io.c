@@ -38,20 +38,23 @@ static const struct rw_call rw_calls[] = {
  * A frame that says: pages are pinned and the I/O was submitted. A task in the same system call
  * that still waits for a lock before it pins anything has none of these.
  */
-static const char *const in_flight[] = {
-	"submit_bio_wait",
-	"bio_await",
-	"__blkdev_direct_IO_simple",
-	"__blkdev_direct_IO",
-	"blkdev_direct_IO",
-	"__iomap_dio_rw",
-	"iomap_dio_rw",
-	"__blockdev_direct_IO",
-	"do_blockdev_direct_IO",
-	"fuse_direct_io",
-	"nfs_file_direct_write",
-	"nfs_file_direct_read",
-	NULL,
+static const struct {
+	const char *function;
+	enum fact_how how;
+} in_flight[] = {
+	{ "submit_bio_wait", HOW_DIRECT_IO },
+	{ "bio_await", HOW_DIRECT_IO },
+	{ "__blkdev_direct_IO_simple", HOW_DIRECT_IO },
+	{ "__blkdev_direct_IO", HOW_DIRECT_IO },
+	{ "blkdev_direct_IO", HOW_DIRECT_IO },
+	{ "__iomap_dio_rw", HOW_DIRECT_IO },
+	{ "iomap_dio_rw", HOW_DIRECT_IO },
+	{ "__blockdev_direct_IO", HOW_DIRECT_IO },
+	{ "do_blockdev_direct_IO", HOW_DIRECT_IO },
+	{ "fuse_direct_io", HOW_FUSE },
+	{ "fuse_direct_IO", HOW_FUSE },
+	{ "nfs_file_direct_write", HOW_NFS },
+	{ "nfs_file_direct_read", HOW_NFS },
 };
 
 static const struct rw_call *rw_call(s32 nr)
@@ -131,14 +134,25 @@ static bool page_on_stack(struct snap *s, const struct ktask *t, const struct kp
 	return false;
 }
 
-/* How sure it is that this call pins the page, and the clause that says why. */
-static enum fact_confidence judge(struct snap *s, const struct ktask *t, const struct kpage *p,
-				  u64 bytes, const char **detail)
+/* The function in which it waits for the I/O; NULL none. */
+static const char *waits_in(const struct ktask *t, enum fact_how *how)
 {
-	const char *where = task_stack_any(t, in_flight);
+	for (size_t i = 0; i < sizeof(in_flight) / sizeof(*in_flight); i++)
+		if (task_stack_has(t, in_flight[i].function)) {
+			*how = in_flight[i].how;
+			return in_flight[i].function;
+		}
+	return NULL;
+}
+
+/* How sure it is that this call pins the page, by what, and the clause that says why. */
+static enum fact_confidence judge(struct snap *s, const struct ktask *t, const struct kpage *p,
+				  u64 bytes, enum fact_how *how, const char **detail)
+{
+	const char *where = waits_in(t, how);
 	unsigned long long n = bytes;
 
-	if (where && page_on_stack(s, t, p)) {
+	if (where && *how == HOW_DIRECT_IO && page_on_stack(s, t, p)) {
 		*detail = "its bio, on its kernel stack, names the page";
 		return CONF_EXACT;
 	}
@@ -163,7 +177,7 @@ static void tell_hold(struct snap *s, struct ktask *t, const struct kpage *p, u6
 	task_tell(s, t);
 	f.hold.page = p->head;
 	f.hold.how = HOW_DIRECT_IO;
-	f.hold.confidence = judge(s, t, p, bytes, &f.hold.detail);
+	f.hold.confidence = judge(s, t, p, bytes, &f.hold.how, &f.hold.detail);
 	f.hold.refs = f.hold.confidence == CONF_CANDIDATE ? 0 : 1;
 	f.hold.object_kind = "file";
 	f.hold.object_id = snap_text(s, "fd %d of %u", (s32)t->regs.args[0], t->r.tid);

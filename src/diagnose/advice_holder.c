@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What can be done about the holders: let them let go, or end them. */
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "diagnose/advice.h"
@@ -194,6 +195,33 @@ static s64 target_refs(const struct wfg_page *page, u32 i)
 	return refs;
 }
 
+/* The number that ends "/mnt/f (fuse: sshfs[7], connection 45)"; false when none does. */
+static bool fuse_connection(const struct wfg_hold *h, unsigned int *number)
+{
+	static const char before[] = ", connection ";
+	const char *end = h->h.target ? strrchr(h->h.target, ',') : NULL;
+	int len = 0;
+
+	return h->h.how == HOW_FUSE && end && !strncmp(end, before, strlen(before)) &&
+	       sscanf(end + strlen(before), "%u)%n", number, &len) == 1 && len &&
+	       !end[strlen(before) + len];
+}
+
+static void advise_abort(struct verdict *v, const struct wfg_hold *h, s64 refs)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+	unsigned int connection;
+
+	if (!refs || !fuse_connection(h, &connection))
+		return;
+	sb_printf(&action, "echo 1 > /sys/fs/fuse/connections/%u/abort", connection);
+	sb_puts(&effect, "Fails this I/O and every other request to the server; its filesystem "
+			 "is of no use until it is mounted again. The end of the server does the "
+			 "same.");
+	add_remaining(&effect, v->wait->page, refs);
+	verdict_advice(v, ADVICE_COMMAND, "advice-fuse", &action, &effect);
+}
+
 static void advise_target(struct verdict *v, const struct wfg_hold *h, s64 refs)
 {
 	struct strbuf action = { 0 }, effect = { 0 };
@@ -208,7 +236,8 @@ static void advise_target(struct verdict *v, const struct wfg_hold *h, s64 refs)
 		  h->h.target ? h->h.target : "the device or server that the I/O goes to");
 	sb_puts(&effect, "When the I/O completes,");
 	add_outcome(&effect, v->wait, refs);
-	add_lost_wakeup(&effect, v->wait->page);
+	if (h->h.how == HOW_DIRECT_IO || h->h.how == HOW_AIO || h->h.how == HOW_IO_URING)
+		add_lost_wakeup(&effect, v->wait->page);
 	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
 }
 
@@ -220,7 +249,12 @@ static void note_io(struct verdict *v, const struct wfg_hold *h)
 		return;
 	sb_puts(&sb, "Ending ");
 	phrase_releasers(&sb, h, NAMED);
-	sb_puts(&sb, " does not release the page: the reference goes when the I/O completes");
+	if (h->h.how == HOW_FUSE)
+		sb_puts(&sb, " may not release the page: once the server has read the request, "
+			     "the reference goes only when it answers");
+	else
+		sb_puts(&sb, " does not release the page: the reference goes when the I/O "
+			     "completes");
 	if (h->releasers[0].task->t.state == 'D')
 		sb_puts(&sb, ", and until then the task stays in state D");
 	sb_putc(&sb, '.');
@@ -319,24 +353,54 @@ static void advise_end_holder(struct verdict *v, const struct wfg_hold *h)
 	verdict_advice(v, ADVICE_COMMAND, proof_of_kill(first->task), &action, &effect);
 }
 
+/* While a task dumps core it takes no other signal than SIGKILL, signal.c prepare_signal(). */
+static const char *sigkill_useless(const struct wfg_task *task)
+{
+	const char *why = signal_unreachable(task);
+
+	return why || task->t.state != 'D' ? why : "sleeps in state D";
+}
+
 static void advise_end_call(struct verdict *v, const struct wfg_hold *h)
 {
 	struct strbuf action = { 0 }, effect = { 0 };
 	const struct wfg_task *task = h->nr_releasers ? h->releasers[0].task : NULL;
-	const char *why = task ? sigterm_useless(task) : NULL;
+	bool dumps = h->h.how == HOW_COREDUMP;
+	const char *why;
 
 	if (!task || task->t.pid == v->wait->task->t.pid)
 		return;
+	why = dumps ? sigkill_useless(task) : sigterm_useless(task);
 	if (why) {
 		note_not_ended(v, task, why);
 		return;
 	}
-	add_kill(&action, &task, 1);
+	if (dumps)
+		sb_printf(&action, "kill -KILL %u", task->t.pid);
+	else
+		add_kill(&action, &task, 1);
 	sb_puts(&effect, "Ends ");
 	phrase_task(&effect, task);
-	sb_puts(&effect, " and with it the call that holds the page.");
+	sb_puts(&effect,
+		dumps ? ", which is dead but for its core dump; the dump stays incomplete." :
+			" and with it the call that holds the page.");
 	add_remaining(&effect, v->wait->page, h->h.refs);
-	verdict_advice(v, ADVICE_COMMAND, NULL, &action, &effect);
+	verdict_advice(v, ADVICE_COMMAND,
+		       dumps                      ? "advice-coredump" :
+		       h->h.how == HOW_PROCESS_VM ? "advice-process-vm" :
+						    NULL,
+		       &action, &effect);
+}
+
+/* The dump goes on when its handler reads. */
+static void advise_handler(struct verdict *v, const struct wfg_hold *h)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+
+	sb_printf(&action, "Let %s be read.", h->h.target ? h->h.target : "the core dump");
+	sb_puts(&effect, "When the dump goes on,");
+	add_outcome(&effect, v->wait, h->h.refs);
+	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
 }
 
 static void note_sent(struct verdict *v, const struct wfg_hold *h)
@@ -420,6 +484,8 @@ void advise_release(struct verdict *v)
 			advise_peer(v, h);
 		else if (refs)
 			advise_target(v, h, refs);
+		else if (h->h.how == HOW_COREDUMP)
+			advise_handler(v, h);
 	}
 }
 
@@ -440,6 +506,7 @@ void advise_end(struct verdict *v)
 			note_io(v, h);
 		else if (hold_is_call(h))
 			advise_end_call(v, h);
+		advise_abort(v, h, target_refs(page, i));
 	}
 	advise_end_mappers(v);
 }

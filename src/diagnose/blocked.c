@@ -31,7 +31,7 @@ static void phrase_purpose(struct strbuf *sb, const struct wfg_hold *h)
 	phrase_releasers(sb, h, NAMED);
 	sb_printf(sb, " for %s", mechanism_of(h->h.how)->purpose);
 	if (h->h.target)
-		sb_printf(sb, " to %s", h->h.target);
+		sb_printf(sb, "%s%s", mechanism_at(h->h.how), h->h.target);
 	else if (hold_is_io(h))
 		sb_puts(sb, " to an unknown target");
 }

@@ -104,7 +104,8 @@ static void explain_queue(struct strbuf *sb, const struct wfg_hold *h)
 /* A task that submitted I/O and goes on may be in any call by now. */
 static const char *submitting_call(const struct wfg_hold *h)
 {
-	if (h->h.how == HOW_AIO || h->h.how == HOW_IO_URING || h->nr_releasers != 1)
+	if (h->h.how == HOW_AIO || h->h.how == HOW_IO_URING || h->nr_releasers != 1 ||
+	    (h->h.how == HOW_FUSE && h->releasers[0].fd < 0))
 		return NULL;
 	return h->releasers[0].task->t.call;
 }
@@ -126,13 +127,14 @@ static void explain_io(struct strbuf *sb, const struct wfg_hold *h)
 
 static void explain_call(struct strbuf *sb, const struct wfg_hold *h)
 {
-	const char *call = submitting_call(h);
+	/* the call that a core dump interrupted has nothing to do with it */
+	const char *call = h->h.how == HOW_COREDUMP ? NULL : submitting_call(h);
 
 	phrase_releasers(sb, h, NAMED);
 	sb_puts(sb, h->nr_releasers > 1 ? " hold" : " holds");
 	sb_printf(sb, " the page for %s", mechanism_of(h->h.how)->purpose);
 	if (h->h.target)
-		sb_printf(sb, ", %s,", h->h.target);
+		sb_printf(sb, "%s%s", mechanism_at(h->h.how), h->h.target);
 	sb_puts(sb, " that has not ended, ");
 	phrase_count(sb, h->h.refs, "reference");
 	add_common(sb, h);

@@ -15,7 +15,8 @@ static const struct mechanism mechanisms[HOW_MAX] = {
 	[HOW_NFS] = { ENDS_IO, "direct I/O", " over NFS" },
 	[HOW_P9] = { ENDS_IO, "zero-copy I/O", " over 9p" },
 	[HOW_SG_IO] = { ENDS_IO, "a pass-through command", "" },
-	[HOW_PROCESS_VM] = { ENDS_CALL, "a process_vm_readv(2) or process_vm_writev(2)", "" },
+	[HOW_PROCESS_VM] = { ENDS_CALL, "a process_vm_readv(2) or process_vm_writev(2)", "",
+			     " on " },
 	[HOW_PTRACE] = { ENDS_CALL, "access to another task's memory", "" },
 	[HOW_COREDUMP] = { ENDS_CALL, "a core dump", "" },
 	[HOW_KVM] = { ENDS_CALL, "a virtual machine's memory", "" },
@@ -26,4 +27,11 @@ static const struct mechanism mechanisms[HOW_MAX] = {
 const struct mechanism *mechanism_of(enum fact_how how)
 {
 	return &mechanisms[(unsigned int)how < HOW_MAX ? how : HOW_UNKNOWN];
+}
+
+const char *mechanism_at(enum fact_how how)
+{
+	const char *at = mechanism_of(how)->at;
+
+	return at ? at : " to ";
 }

@@ -18,9 +18,13 @@ struct mechanism {
 	enum ending ends;
 	const char *purpose; /* "O_DIRECT I/O": held for what; NULL where an object tells it */
 	const char *by;      /* " by libaio", or "" */
+	const char *at;      /* what stands before its target; NULL " to " */
 };
 
 /* Never NULL; of HOW_UNKNOWN for a mechanism that is not in the table. */
 const struct mechanism *mechanism_of(enum fact_how how);
+
+/* What stands before the target of a mechanism: " to ", " on ". */
+const char *mechanism_at(enum fact_how how);
 
 #endif

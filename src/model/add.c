@@ -117,7 +117,7 @@ static struct hold_row *hold_row(struct wfg *g, const struct fact_hold *f)
 	key = mix_string(key, f->object_kind);
 	key = mix_string(key, f->object_id);
 	/* I/O of two tasks may go through descriptors of one number. */
-	if (f->how == HOW_DIRECT_IO && f->nr_releasers)
+	if ((f->how == HOW_DIRECT_IO || f->how == HOW_FUSE) && f->nr_releasers)
 		key = mix(key, &f->releasers[0].task, sizeof(f->releasers[0].task));
 	return table_upsert(&g->holds, key);
 }

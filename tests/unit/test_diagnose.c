@@ -341,6 +341,65 @@ static void direct_io_elsewhere(void **state)
 	assert_null(f->advice[0].proven_by);
 }
 
+/* One task that holds the page by a mechanism with this target. */
+static const struct finding *held_for(struct scene *s, enum fact_how how, const char *target)
+{
+	struct fact_hold h = make_hold(how, CONF_EXACT);
+	struct fact_releaser rel = { .task = task_id(4181), .fd = -1 };
+
+	h.target = target;
+	scene_task(s, make_task(4181, "backup"));
+	scene_hold(s, h, &rel, 1);
+	return scene_diagnose(s);
+}
+
+static void process_vm_is_ended_with_its_caller(void **state)
+{
+	const struct finding *f = held_for(*state, HOW_PROCESS_VM, "memory of db[77]");
+
+	assert_has(f->text, "process_vm_writev(2) on memory of db[77]");
+	assert_advice(f, "kill 4181", "advice-process-vm");
+}
+
+static void core_dump_takes_sigkill_only(void **state)
+{
+	const struct finding *f = held_for(*state, HOW_COREDUMP, "pipe:[12] of collector[99]");
+
+	assert_has(f->text, "for a core dump to pipe:[12] of collector[99]");
+	assert_string_equal(f->advice[0].action, "Let pipe:[12] of collector[99] be read.");
+	assert_advice(f, "kill -KILL 4181", "advice-coredump");
+}
+
+static void fuse_connection_is_aborted_by_number(void **state)
+{
+	const struct finding *f = held_for(*state, HOW_FUSE,
+					   "/mnt/f/a (fuse: sshfs[9], connection 45)");
+
+	assert_advice(f, "echo 1 > /sys/fs/fuse/connections/45/abort", "advice-fuse");
+	assert_null(advice_for(f, "kill 4181"));
+}
+
+/* The number comes last; what looks like one before it is part of a name. */
+static void no_other_fuse_connection_is_aborted(void **state)
+{
+	static const char *const targets[] = { "/mnt/x, connection 7) (fuse)",
+					       "/mnt/x, connection 7;reboot)",
+					       "/mnt/x, connection 7", "/mnt/x, connection )",
+					       "/mnt/x" };
+
+	scene_teardown(state);
+	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+		const struct finding *f;
+
+		scene_init(*state);
+		f = held_for(*state, HOW_FUSE, targets[i]);
+		for (u32 a = 0; a < f->nr_advice; a++)
+			assert_hasnt(f->advice[a].action, "abort");
+		scene_teardown(state);
+	}
+	scene_init(*state);
+}
+
 static void hostile_device_names_reach_no_shell(void **state)
 {
 	static const char *const names[] = { "dm-0 (a;reboot)", "dm-0 (a b)", "dm-0 (-f)",
@@ -969,6 +1028,10 @@ int main(void)
 		TEST(unexplained_references),
 		TEST(candidates_are_grouped),
 		TEST(candidates_are_cleared_by_an_explanation),
+		TEST(process_vm_is_ended_with_its_caller),
+		TEST(core_dump_takes_sigkill_only),
+		TEST(fuse_connection_is_aborted_by_number),
+		TEST(no_other_fuse_connection_is_aborted),
 		TEST(direct_io_to_device_mapper),
 		TEST(direct_io_elsewhere),
 		TEST(hostile_device_names_reach_no_shell),

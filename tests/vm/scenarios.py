@@ -5,6 +5,7 @@ A scenario knows the truth from what it staged itself. With a verdict it ends wh
 names, otherwise what the truth names; in both cases the waiter must proceed then and not before.
 """
 
+from calls import calls
 from hang import (HUGE_INDEX, HUGE_PAGES, INDEX, MAIN_OPS, RANGE_OPS, Advice, AsyncIO, DirectIO,
                   Eviction, LostWakeup, PipeHolder, Quiet, Retouch, Scenario, SelfClose, SelfExit,
                   SelfTruncate, Session, SharedPipe, SocketHolder, Umount)

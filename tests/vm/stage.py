@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """What a scenario stages in the guest: filesystems, a device that stalls, programs."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -218,7 +219,8 @@ class Program:
     def kill(self):
         """SIGKILL the processes that hold and the one that was started, if it is another."""
         for pid in filter(alive, self.family()):
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # one may end with another
+                os.kill(pid, signal.SIGKILL)
 
     def family(self):
         return {self.process.pid} | (self.pids() if self.ready else set())
@@ -281,6 +283,7 @@ class Stage:
         self.path = os.path.join(directory or mount_point(fstype), name)
         self.programs = []
         self.files = []
+        self.at_end = []  # called when the programs were killed
         self.stalled = None
         self.stat = None
 
@@ -329,6 +332,8 @@ class Stage:
         self.resume()
         for program in self.programs:
             program.kill()
+        for take_down in self.at_end:
+            take_down()
         for program in self.programs:
             program.ended(2)
             program.close()

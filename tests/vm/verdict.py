@@ -272,7 +272,8 @@ def check(document, status, truths, stuck=()):
 COMMANDS = re.compile(r"kill (-[A-Z]+ )?\d+( \d+)*(; kill -CONT( \d+)+)?"
                       r"|kill -STOP \d+ *(;|&&) *kill -CONT \d+"
                       r"|dd if=/proc/\d+/fd/\d+ of=/dev/null bs=\d+ count=\d+"
-                      r"|dmsetup resume [\w./-]+")
+                      r"|dmsetup resume [\w./-]+"
+                      r"|echo 1 > /sys/fs/fuse/connections/\d+/abort")
 INSPECTIONS = re.compile(r"dmsetup info [\w./-]+")
 # The names that advice may give as its proof: scenarios follow it and see it work.
 PROOFS = {
