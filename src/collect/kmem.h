@@ -22,7 +22,12 @@
 	X(VMEMMAP_BASE, "vmemmap_base")         \
 	X(PAGE_OFFSET_BASE, "page_offset_base") \
 	X(FPUT, "____fput")                     \
-	X(BLOCKDEV_SB, "blockdev_superblock")
+	X(BLOCKDEV_SB, "blockdev_superblock")   \
+	X(TCP_HASHINFO, "tcp_hashinfo")         \
+	X(NET_LIST, "net_namespace_list")       \
+	X(PER_CPU_OFFSET, "__per_cpu_offset")   \
+	X(SOFTNET_DATA, "softnet_data")         \
+	X(NET_HOTDATA, "net_hotdata")
 
 enum ksym {
 #define KSYM_ENUM(id, name) KSYM_##id,

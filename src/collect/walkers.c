@@ -7,6 +7,8 @@ const struct walker walkers[] = {
 	  walk_pipes },
 	{ "socket queues", "pages in sockets (splice, MSG_ZEROCOPY) are not found",
 	  walk_sockets_available, walk_sockets },
+	{ "packets to free", "pages in packets that the kernel has yet to free are not found",
+	  walk_deferred_available, walk_deferred },
 	{ "direct I/O", "synchronous O_DIRECT holders are not found", walk_direct_io_available,
 	  walk_direct_io },
 	{ "bios in flight", "asynchronous O_DIRECT (libaio, io_uring) is not found",
