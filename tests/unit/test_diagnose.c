@@ -90,7 +90,7 @@ static void a_received_packet_waits_to_be_read(void **state)
 	f = scene_diagnose(s);
 	assert_has(f->text, "held in socket:[99] by feeder[31802].");
 	assert_string_equal(f->advice[0].action, "Let feeder[31802] read socket:[99].");
-	assert_advice(f, "kill 31802", "advice-vmsplice");
+	assert_advice(f, "kill 31802", "advice-socket");
 	assert_status(s, 10);
 }
 
