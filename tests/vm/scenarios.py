@@ -7,9 +7,10 @@ names, otherwise what the truth names; in both cases the waiter must proceed the
 
 from hang import (HUGE_INDEX, HUGE_PAGES, INDEX, MAIN_OPS, RANGE_OPS, Advice, AsyncIO, DirectIO,
                   Eviction, LostWakeup, PipeHolder, Quiet, Retouch, Scenario, SelfClose, SelfExit,
-                  SelfTruncate, Session, SharedPipe, SocketHolder, Umount)
+                  SelfTruncate, Session, SharedPipe, Umount)
 from refusals import Lockdown, refusals
 from reflinks import CloneMapped, IntoPinned, Reflinked, SharedDirectIO
+from sockets import network
 from spare import MountNamespace, Woken
 from variations import Capabilities, Hidden, Hostile, Many, Paths, Signals
 
@@ -33,8 +34,6 @@ def ordinary():
               Scenario("two-pipes", "truncate", [PipeHolder(), PipeHolder()]),
               Scenario("pipe-and-dio", "truncate", [PipeHolder(), DirectIO("pwrite")])]
     found += [Scenario(how, "truncate", [AsyncIO(how)]) for how in ("aio", "io_uring")]
-    found += [Scenario(f"socket-{mode}", "truncate", [SocketHolder(mode)])
-              for mode in ("unix", "scm")]
     for op in MAIN_OPS:
         found += [Scenario("splice", op, [PipeHolder("--splice")]),
                   Scenario("tee", op, [PipeHolder("--tee")]),
@@ -83,4 +82,4 @@ def unusual():
 
 def catalogue():
     """Fresh scenarios in the order in which they run on each filesystem."""
-    return [*ordinary(), *shared(), *unusual(), *refusals()]
+    return [*ordinary(), *network(), *shared(), *unusual(), *refusals()]

@@ -249,12 +249,14 @@ def check(document, status, truths, stuck=()):
 # What advised commands may look like: nothing else is carried out here.
 COMMANDS = re.compile(r"kill (-[A-Z]+ )?\d+( \d+)*|kill -STOP \d+ *(;|&&) *kill -CONT \d+"
                       r"|dd if=/proc/\d+/fd/\d+ of=/dev/null bs=\d+ count=\d+"
-                      r"|dmsetup resume [\w./-]+")
+                      r"|dmsetup resume [\w./-]+"
+                      r"|ss -tK src [\d.:]+ dst [\d.:]+"
+                      r"|taskset -c \d+ ping -c 1 127\.0\.0\.1")
 INSPECTIONS = re.compile(r"dmsetup info [\w./-]+")
 # The names that advice may give as its proof: scenarios follow it and see it work.
 PROOFS = {
     "advice-vmsplice", "advice-dio", "advice-retouch", "lost-wakeup", "self/close",
-    "self/ftruncate",
+    "self/ftruncate", "advice-socket", "advice-orphan", "advice-deferred",
 }
 
 
