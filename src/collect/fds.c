@@ -18,7 +18,6 @@ enum {
 	FDS_PER_TABLE_MAX = 1 << 20, /* sysctl fs.nr_open */
 	FDS_MAX = 8 << 20,
 	CHUNK = 512,
-	SCM_DEPTH_MAX = 3,
 };
 
 int fds_add(struct snap *s, struct kfd fd)
@@ -323,8 +322,25 @@ static void add_releaser(struct snap *s, struct releasers *r, const struct kfd *
 	r->v[at].reads |= !receives && mode & FMODE_READ;
 }
 
-/* depth: a socket in flight may carry a file in flight. */
-static void find_releasers(struct snap *s, struct releasers *r, u64 inode, u64 *via, u32 depth)
+/* Inodes that lead to an object: its own, then those of sockets that it is in flight to. */
+struct routes {
+	u64 *v;
+	u32 n;
+};
+
+static void add_route(struct snap *s, struct routes *r, u64 inode)
+{
+	for (u32 i = 0; i < r->n; i++)
+		if (r->v[i] == inode)
+			return;
+	s->err = s->err ? s->err : array_grow(&r->v, r->n, sizeof(*r->v));
+	if (!s->err)
+		r->v[r->n++] = inode;
+}
+
+/* in_flight: the inode is that of a socket to which the object is in flight. */
+static void follow_route(struct snap *s, struct routes *routes, struct releasers *r, u64 inode,
+			 bool in_flight)
 {
 	const struct kfds *f = &s->fds;
 
@@ -334,21 +350,26 @@ static void find_releasers(struct snap *s, struct releasers *r, u64 inode, u64 *
 		if (f->inode_of[i] == UINT32_MAX || f->inodes[f->inode_of[i]] != inode)
 			continue;
 		if (fd->task)
-			add_releaser(s, r, fd, depth > 0);
-		else if (depth < SCM_DEPTH_MAX)
-			find_releasers(s, r, fd->via, NULL, depth + 1);
-		if (!fd->task && via)
-			*via = fd->via;
+			add_releaser(s, r, fd, in_flight);
+		else
+			add_route(s, routes, fd->via);
 	}
 }
 
 struct fact_releaser *fds_releasers(struct snap *s, u64 inode, u32 *n, u64 *via)
 {
+	struct routes routes = { 0 };
 	struct releasers r = { 0 };
 
 	if (via)
 		*via = 0;
-	find_releasers(s, &r, inode, via, 0);
+	add_route(s, &routes, inode);
+	for (u32 i = 0; i < routes.n && !s->err; i++) {
+		follow_route(s, &routes, &r, routes.v[i], i > 0);
+		if (!i && via && routes.n > 1)
+			*via = routes.v[1];
+	}
+	free(routes.v);
 	*n = r.n;
 	return r.v;
 }

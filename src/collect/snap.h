@@ -314,6 +314,8 @@ int walk_pipes(struct snap *s);
 bool walk_pipes_available(const struct snap *s);
 int walk_sockets(struct snap *s);
 bool walk_sockets_available(const struct snap *s);
+int walk_ciphers(struct snap *s);
+bool walk_ciphers_available(const struct snap *s);
 int walk_deferred(struct snap *s);
 bool walk_deferred_available(const struct snap *s);
 int walk_direct_io(struct snap *s);

@@ -17,7 +17,7 @@ enum {
 	BATCH = 128,
 	SOCKS_MAX = 1 << 20,
 	NETS_MAX = 65536,
-	TABLES_MAX = 4096,
+	TABLES_MAX = 1024,
 	BUCKETS_MAX = 1 << 24, /* sysctl tcp_ehash_entries; thash_entries= may be more */
 	CHUNK = 4088,          /* bytes of a table in one read */
 	CHUNKS = 16,           /* reads at once */
@@ -186,12 +186,61 @@ static int add_table(struct snap *s, struct socks *all, u64 hashinfo)
 	return err;
 }
 
-static bool is_known(const u64 *tables, u32 n, u64 hashinfo)
+struct tables {
+	u64 v[TABLES_MAX]; /* inet_hashinfos */
+	u32 n;
+};
+
+/* False when there is no room for another one. */
+static bool add_hashinfo(struct snap *s, struct tables *t, u64 hashinfo)
 {
-	for (u32 i = 0; i < n; i++)
-		if (tables[i] == hashinfo)
+	for (u32 i = 0; i < t->n; i++)
+		if (t->v[i] == hashinfo)
 			return true;
-	return false;
+	if (t->n == TABLES_MAX) {
+		snap_lost(s, LOSS_LOST, "network namespaces", 1);
+		return false;
+	}
+	t->v[t->n++] = hashinfo;
+	return true;
+}
+
+static bool add_net(struct snap *s, struct tables *t, u64 net)
+{
+	u64 hashinfo;
+
+	if (kmem_get(s->k, net, KF_NET_TCP_HASHINFO, &hashinfo) || !kmem_is_kernel_ptr(hashinfo))
+		return true;
+	return add_hashinfo(s, t, hashinfo);
+}
+
+static void add_nets(struct snap *s, struct tables *t, u64 head)
+{
+	u64 at;
+
+	if (kmem_get(s->k, head, KF_LIST_NEXT, &at))
+		return;
+	for (u32 i = 0; at != head && kmem_is_kernel_ptr(at); i++) {
+		if (i == NETS_MAX) {
+			snap_lost(s, LOSS_LOST, "network namespaces", 1);
+			return;
+		}
+		if (!add_net(s, t, kmem_container(s->k, at, KF_NET_LIST)) ||
+		    kmem_get(s->k, at, KF_LIST_NEXT, &at))
+			return;
+	}
+}
+
+/* Where the list of namespaces is hidden: those in which some task is. */
+static void add_nets_of_tasks(struct snap *s, struct tables *t)
+{
+	for (u32 i = 0; i < s->tasks.n; i++) {
+		u64 nsproxy, net;
+
+		if (!kmem_get(s->k, s->tasks.v[i].r.task, KF_TASK_NSPROXY, &nsproxy) && nsproxy &&
+		    !kmem_get(s->k, nsproxy, KF_NSPROXY_NET, &net) && !add_net(s, t, net))
+			return;
+	}
 }
 
 /*
@@ -199,40 +248,26 @@ static bool is_known(const u64 *tables, u32 n, u64 hashinfo)
  * sysctl net.ipv4.tcp_child_ehash_entries (d1e5e6408b30 ("tcp: Introduce optional per-netns
  * ehash."), v6.1).
  */
-static u32 find_tables(struct snap *s, u64 *tables)
+static void find_tables(struct snap *s, struct tables *t)
 {
-	u64 head = s->k->sym[KSYM_NET_LIST], at, hashinfo;
-	u32 n = 0;
-
 	if (s->k->sym[KSYM_TCP_HASHINFO])
-		tables[n++] = s->k->sym[KSYM_TCP_HASHINFO];
-	if (!head || !kmem_has(s->k, KF_NET_LIST) || kmem_get(s->k, head, KF_LIST_NEXT, &at))
-		return n;
-	for (u32 i = 0; at != head && kmem_is_kernel_ptr(at); i++) {
-		u64 net = kmem_container(s->k, at, KF_NET_LIST);
-
-		if (i >= NETS_MAX || n >= TABLES_MAX) {
-			snap_lost(s, LOSS_LOST, "network namespaces", 1);
-			break;
-		}
-		if (!kmem_get(s->k, net, KF_NET_TCP_HASHINFO, &hashinfo) &&
-		    kmem_is_kernel_ptr(hashinfo) && !is_known(tables, n, hashinfo))
-			tables[n++] = hashinfo;
-		if (kmem_get(s->k, at, KF_LIST_NEXT, &at))
-			break;
-	}
-	return n;
+		add_hashinfo(s, t, s->k->sym[KSYM_TCP_HASHINFO]);
+	if (s->k->sym[KSYM_NET_LIST] && kmem_has(s->k, KF_NET_LIST))
+		add_nets(s, t, s->k->sym[KSYM_NET_LIST]);
+	else
+		add_nets_of_tasks(s, t);
 }
 
 static int add_connections(struct snap *s, struct socks *all)
 {
-	u64 *tables = calloc(TABLES_MAX, sizeof(*tables));
-	int err = tables ? 0 : -ENOMEM;
-	u32 n = tables ? find_tables(s, tables) : 0;
+	struct tables *t = calloc(1, sizeof(*t));
+	int err = t ? 0 : -ENOMEM;
 
-	for (u32 i = 0; i < n && !err; i++)
-		err = add_table(s, all, tables[i]);
-	free(tables);
+	if (t)
+		find_tables(s, t);
+	for (u32 i = 0; t && i < t->n && !err; i++)
+		err = add_table(s, all, t->v[i]);
+	free(t);
 	return err;
 }
 
@@ -240,7 +275,7 @@ bool socks_have_tables(const struct snap *s)
 {
 	const struct kmem *k = s->k;
 
-	return (k->sym[KSYM_TCP_HASHINFO] || k->sym[KSYM_NET_LIST]) &&
+	return (k->sym[KSYM_TCP_HASHINFO] || kmem_has(k, KF_NET_TCP_HASHINFO)) &&
 	       kmem_has(k, KF_HASHINFO_EHASH) && kmem_has(k, KF_HASHINFO_EHASH_MASK) &&
 	       kmem_has(k, KF_NULLS_NEXT) && kmem_has(k, KF_SK_NULLS_NODE) &&
 	       kmem_has(k, KF_SK_STATE) && k->field[KF_EHASH_BUCKET].off == 8;

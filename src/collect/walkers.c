@@ -7,6 +7,8 @@ const struct walker walkers[] = {
 	  walk_pipes },
 	{ "socket queues", "pages in sockets (splice, MSG_ZEROCOPY) are not found",
 	  walk_sockets_available, walk_sockets },
+	{ "cipher sockets", "pages given to a cipher (AF_ALG) are not found",
+	  walk_ciphers_available, walk_ciphers },
 	{ "packets to free", "pages in packets that the kernel has yet to free are not found",
 	  walk_deferred_available, walk_deferred },
 	{ "direct I/O", "synchronous O_DIRECT holders are not found", walk_direct_io_available,

@@ -8,7 +8,7 @@ import subprocess
 import stage as st
 import verdict
 from hang import SOON, Advice, PipeHolder, Scenario, SocketHolder
-from stage import Mismatch
+from stage import Mismatch, Unavailable
 
 
 def has_symbol(name):
@@ -121,7 +121,7 @@ class NetworkAdvice(Network, Advice):
     def run(self, session, fstype):
         reason = self.unavailable(session, fstype)
         if reason:
-            raise st.Unavailable(reason)
+            raise Unavailable(reason)
         Advice.run(self, session, fstype)
 
     def prove(self, session, stage, log_name):
@@ -133,6 +133,16 @@ class NetworkAdvice(Network, Advice):
                 raise Mismatch("the program that staged it did not end")
             self.still_asleep("the program that had staged it had ended")
         Advice.prove(self, session, stage, log_name)
+
+
+class Cipher(Network):
+    """A page given to a cipher; whether the kernel keeps or copies it is told by trying."""
+
+    def start_waiter(self, stage):
+        waiter = super().start_waiter(stage)
+        if waiter.done(1) == (0, 0):
+            raise Unavailable("splice(2) into AF_ALG copies on this kernel")
+        return waiter
 
 
 def network():
@@ -150,6 +160,7 @@ def network():
     found += [Network("tcp-send-zc-window", TcpHolder("send_zc", "window"), symbol="io_send_zc")]
     found += [Network(f"socket-{mode}", SocketHolder(mode))
               for mode in ("unix", "unaccepted", "scm", "chain")]
+    found += [Cipher("socket-alg", SocketHolder("alg"))]
     found += [late("advice-socket", "full"), late("advice-orphan", "alone")]
     found += [NetworkAdvice("advice-deferred", TcpHolder("splice", "deferred"),
                             symbol="skb_attempt_defer_free")]
