@@ -155,7 +155,8 @@ static void advise_kill_connection(struct verdict *v, const struct wfg_hold *h)
 		return;
 	sb_printf(&action, "ss -tK src %.*s dst %s", len, local, peer);
 	sb_puts(&effect, "Resets this connection, which no task has open any more: data that its "
-			 "peer has not acknowledged is lost.");
+			 "peer has not acknowledged is lost. Linux 5.10 keeps the connection, "
+			 "then empty, in its table.");
 	add_remaining(&effect, v->wait->page, h->h.refs);
 	verdict_advice(v, ADVICE_COMMAND, "advice-orphan", &action, &effect);
 }

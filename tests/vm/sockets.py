@@ -138,6 +138,11 @@ class NetworkAdvice(Network, Advice):
 class Cipher(Network):
     """A page given to a cipher; whether the kernel keeps or copies it is told by trying."""
 
+    def stage(self, stage):
+        for module in ("af_alg", "algif_skcipher", "crypto_null"):
+            subprocess.run(["modprobe", "-q", module])
+        super().stage(stage)
+
     def start_waiter(self, stage):
         waiter = super().start_waiter(stage)
         if waiter.done(1) == (0, 0):
@@ -157,7 +162,8 @@ def network():
              tcp("splice", "orphan", by_reading=True), tcp("splice", "netns"),
              tcp("splice", "unaccepted"),
              tcp("zerocopy", "window"), tcp("zerocopy", "full"), tcp("zerocopy", "orphan")]
-    found += [Network("tcp-send-zc-window", TcpHolder("send_zc", "window"), symbol="io_send_zc")]
+    found += [Network("tcp-send-zc-window", TcpHolder("send_zc", "window"),
+                      symbol="io_send_zc_prep")]
     found += [Network(f"socket-{mode}", SocketHolder(mode))
               for mode in ("unix", "unaccepted", "scm", "chain")]
     found += [Cipher("socket-alg", SocketHolder("alg"))]

@@ -102,11 +102,10 @@ static unsigned long cipher(char *page)
 {
 	struct sockaddr_alg at = { .salg_family = AF_ALG,
 				   .salg_type = "skcipher",
-				   .salg_name = "cbc(aes)" };
+				   .salg_name = "ecb(cipher_null)" };
 	int fd = socket(AF_ALG, SOCK_SEQPACKET, 0);
 
 	need(fd >= 0 && !bind(fd, (void *)&at, sizeof(at)), "AF_ALG");
-	need(!setsockopt(fd, SOL_ALG, ALG_SET_KEY, "0123456789abcdef", 16), "ALG_SET_KEY");
 	fd = accept(fd, NULL, NULL);
 	need(fd >= 0, "accept");
 	splice_page(fd, page, SPLICE_F_MORE);

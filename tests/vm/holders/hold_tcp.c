@@ -35,7 +35,7 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-enum { SMALL = 4096, FILLING = 128 * 1024, NOTHING_MORE_MS = 500 };
+enum { SMALL = 4096, FILLING = 128 * 1024, NOTHING_MORE_MS = 500, DELAYED_ACK_US = 500000 };
 
 static const char *how, *state;
 static struct sockaddr_in at = { .sin_family = AF_INET };
@@ -175,10 +175,12 @@ static void __attribute__((noreturn)) be_sender(char *page, int told)
 		pause();
 }
 
+/* Once the acknowledgement is sent, that was put off: it would be traffic on CPU 0. */
 static void read_page(int fd)
 {
 	char buf[PAGE];
 
+	usleep(DELAYED_ACK_US);
 	run_on(1);
 	need(recv(fd, buf, PAGE, MSG_WAITALL) == (ssize_t)PAGE, "recv");
 }
