@@ -82,25 +82,30 @@ static int add_accept_queues(struct snap *s, struct socks *all)
 
 /* --- TCP's tables of connections */
 
+/* hlist_nulls_node of a connection, and the pointer that led to it. */
+struct node {
+	u64 at, from;
+};
+
 struct table {
 	struct snap *s;
 	struct socks *all;
-	u64 *nodes; /* hlist_nulls_nodes of connections */
+	struct node *nodes;
 	u32 n;
 };
 
 /* A chain ends with an odd number instead of a pointer, include/linux/list_nulls.h. */
-static int add_node(struct table *t, u64 node)
+static int add_node(struct table *t, u64 at, u64 from)
 {
 	int err;
 
-	if (node & 1 || !kmem_is_kernel_ptr(node))
+	if (at & 1 || !kmem_is_kernel_ptr(at))
 		return 0;
 	if (t->n >= SOCKS_MAX)
 		return -E2BIG;
-	err = array_grow(&t->nodes, t->n, sizeof(node));
+	err = array_grow(&t->nodes, t->n, sizeof(*t->nodes));
 	if (!err)
-		t->nodes[t->n++] = node;
+		t->nodes[t->n++] = (struct node){ at, from };
 	return err;
 }
 
@@ -120,7 +125,7 @@ static int read_chunks(struct table *t, u64 from, u64 bytes)
 	err = kmem_readv(t->s->k, r, n);
 	for (u32 i = 0; i < n && !err; i++)
 		for (u32 at = 0; at < r[i].len / 8 && !r[i].err && !err; at++)
-			err = add_node(t, heads[i][at]);
+			err = add_node(t, heads[i][at], r[i].addr + at * 8ULL);
 	return err;
 }
 
@@ -146,31 +151,46 @@ static u64 inode_of_sock(const struct kmem *k, u64 socket)
 	return kmem_is_kernel_ptr(socket) ? kmem_at(k, socket, KF_SOCKET_ALLOC_INODE) : 0;
 }
 
-/* The connections at nodes[from] on, a batch of them; their successors are added behind. */
+/* A connection that was closed or moved to another chain meanwhile says so by its pprev. */
+static int take_connection(struct table *t, const struct node *node, const struct kget *g)
+{
+	const struct kmem *k = t->s->k;
+	struct ksock sock = { .sk = kmem_container(k, node->at, KF_SK_NULLS_NODE) };
+	u64 state = g[2].val;
+	int err;
+
+	if (g[0].err || g[1].val != node->from) {
+		snap_lost(t->s, LOSS_TORN, "sockets", 1);
+		return 0;
+	}
+	err = add_node(t, g[0].val, kmem_at(k, node->at, KF_NULLS_NEXT));
+	/* both are smaller than a struct sock */
+	if (err || state == TCP_TIME_WAIT || state == TCP_NEW_SYN_RECV)
+		return err;
+	sock.inode = inode_of_sock(k, g[3].val);
+	return add(t->all, sock);
+}
+
+/* The nodes from one on, a batch of them; their successors are added behind. */
 static int take_batch(struct table *t, u32 from, u32 n)
 {
 	struct kmem *k = t->s->k;
-	struct kget g[3 * BATCH];
+	struct kget g[4 * BATCH];
 	int err;
 
 	for (u32 i = 0; i < n; i++) {
-		u64 sk = kmem_container(k, t->nodes[from + i], KF_SK_NULLS_NODE);
+		u64 at = t->nodes[from + i].at, sk = kmem_container(k, at, KF_SK_NULLS_NODE);
 
-		g[3 * i] = (struct kget){ t->nodes[from + i], KF_NULLS_NEXT, 0, 0 };
-		g[3 * i + 1] = (struct kget){ sk, KF_SK_STATE, 0, 0 };
-		g[3 * i + 2] = (struct kget){ sk, KF_SK_SOCKET, 0, 0 };
+		g[4 * i] = (struct kget){ at, KF_NULLS_NEXT, 0, 0 };
+		g[4 * i + 1] = (struct kget){ at, KF_NULLS_PPREV, 0, 0 };
+		g[4 * i + 2] = (struct kget){ sk, KF_SK_STATE, 0, 0 };
+		g[4 * i + 3] = (struct kget){ sk, KF_SK_SOCKET, 0, 0 };
 	}
-	err = kmem_getv(k, g, 3 * n);
+	err = kmem_getv(k, g, 4 * n);
 	for (u32 i = 0; i < n && !err; i++) {
-		struct ksock sock = { .sk = g[3 * i + 1].obj };
-		u64 state = g[3 * i + 1].val;
+		struct node node = t->nodes[from + i];
 
-		err = g[3 * i].err ? 0 : add_node(t, g[3 * i].val);
-		/* both are smaller than a struct sock */
-		if (err || state == TCP_TIME_WAIT || state == TCP_NEW_SYN_RECV)
-			continue;
-		sock.inode = inode_of_sock(k, g[3 * i + 2].val);
-		err = add(t->all, sock);
+		err = take_connection(t, &node, &g[4 * i]);
 	}
 	return err;
 }
@@ -180,8 +200,10 @@ static int add_table(struct snap *s, struct socks *all, u64 hashinfo)
 	struct table t = { .s = s, .all = all };
 	int err = add_heads(&t, hashinfo);
 
-	for (u32 at = 0; at < t.n && !err; at += BATCH)
-		err = take_batch(&t, at, t.n - at < BATCH ? t.n - at : BATCH);
+	for (u32 at = 0, n; at < t.n && !err; at += n) {
+		n = t.n - at < BATCH ? t.n - at : BATCH;
+		err = take_batch(&t, at, n);
+	}
 	free(t.nodes);
 	return err;
 }
@@ -277,8 +299,9 @@ bool socks_have_tables(const struct snap *s)
 
 	return (k->sym[KSYM_TCP_HASHINFO] || kmem_has(k, KF_NET_TCP_HASHINFO)) &&
 	       kmem_has(k, KF_HASHINFO_EHASH) && kmem_has(k, KF_HASHINFO_EHASH_MASK) &&
-	       kmem_has(k, KF_NULLS_NEXT) && kmem_has(k, KF_SK_NULLS_NODE) &&
-	       kmem_has(k, KF_SK_STATE) && k->field[KF_EHASH_BUCKET].off == 8;
+	       kmem_has(k, KF_NULLS_NEXT) && kmem_has(k, KF_NULLS_PPREV) &&
+	       kmem_has(k, KF_SK_NULLS_NODE) && kmem_has(k, KF_SK_STATE) &&
+	       k->field[KF_EHASH_BUCKET].off == 8;
 }
 
 /* --- all of them */
