@@ -205,8 +205,9 @@ struct fact_hold {
 	const char *detail;      /* one clause of evidence for a reader; NULL none */
 	u64 held_ns;             /* how long it has been held, ns; FACT_UNKNOWN when not learned */
 	u64 drain_bytes;         /* pipe: bytes to read until the page is released; 0 n/a */
-	u32 pipe_user;           /* pipe: uid that created it, for pipes without descriptors */
-	bool outbound; /* socket: sent; the peer's acknowledgement releases it, not the tasks */
+	u32 pipe_user;           /* pipe, socket: uid that made it, when it has no descriptor */
+	bool outbound;    /* socket: sent; the peer's acknowledgement releases it, not the tasks */
+	const char *peer; /* outbound: "socket:[4711]", the other end, if the releasers have it */
 	const struct fact_releaser *releasers; /* nr entries; may be none */
 	u32 nr_releasers;
 };

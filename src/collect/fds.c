@@ -18,7 +18,6 @@ enum {
 	FDS_PER_TABLE_MAX = 1 << 20, /* sysctl fs.nr_open */
 	FDS_MAX = 8 << 20,
 	CHUNK = 512,
-	KEPT_DEPTH_MAX = 3,
 };
 
 int fds_add(struct snap *s, struct kfd fd)
@@ -327,48 +326,78 @@ static void add_releaser(struct snap *s, struct releasers *r, const struct kfd *
 	r->v[at].reads |= way != WAY_IN_FLIGHT && mode & FMODE_READ;
 }
 
-/* Every file of an inode, or one file of it. */
+/* Every file of an inode, or one file of it; and how a task gets at it. */
 struct sought {
 	u64 inode, file;
+	enum way way;
 };
 
-static bool is_sought(const struct kfds *f, u32 i, struct sought what)
+static bool is_sought(const struct kfds *f, u32 i, const struct sought *what)
 {
-	if (what.file)
-		return f->v[i].file == what.file;
-	return f->inode_of[i] != UINT32_MAX && f->inodes[f->inode_of[i]] == what.inode;
+	if (what->file)
+		return f->v[i].file == what->file;
+	return f->inode_of[i] != UINT32_MAX && f->inodes[f->inode_of[i]] == what->inode;
 }
 
-/* depth: what keeps a file without a descriptor is a file that may be kept likewise. */
-static void find_releasers(struct snap *s, struct releasers *r, struct sought what, u64 *via,
-			   enum way way, u32 depth)
+/* What leads to an object: itself, then the sockets that it is in flight to and its rings. */
+struct routes {
+	struct sought *v;
+	u32 n;
+};
+
+static void add_route(struct snap *s, struct routes *r, struct sought what)
+{
+	for (u32 i = 0; i < r->n; i++)
+		if (r->v[i].inode == what.inode && r->v[i].file == what.file)
+			return;
+	s->err = s->err ? s->err : array_grow(&r->v, r->n, sizeof(*r->v));
+	if (!s->err)
+		r->v[r->n++] = what;
+}
+
+/* A file without a descriptor is kept by a file that may be kept likewise. */
+static void follow_route(struct snap *s, struct routes *routes, struct releasers *r,
+			 struct sought what)
 {
 	const struct kfds *f = &s->fds;
 
 	for (u32 i = 0; i < f->n && !s->err; i++) {
 		const struct kfd *fd = &f->v[i];
-		struct sought keeper = { .inode = fd->via, .file = fd->ring };
 		enum way step = fd->ring ? WAY_REGISTERED : WAY_IN_FLIGHT;
+		struct sought keeper = { fd->via, fd->ring, what.way > step ? what.way : step };
 
-		if (!is_sought(f, i, what))
+		if (!is_sought(f, i, &what))
 			continue;
 		if (fd->task)
-			add_releaser(s, r, fd, way);
-		else if (depth < KEPT_DEPTH_MAX)
-			find_releasers(s, r, keeper, NULL, way > step ? way : step, depth + 1);
-		if (fd->via && via)
-			*via = fd->via;
+			add_releaser(s, r, fd, what.way);
+		else
+			add_route(s, routes, keeper);
 	}
+}
+
+/* The first socket that the object itself is in flight to; 0 none. */
+static u64 first_socket(const struct routes *r)
+{
+	for (u32 i = 1; i < r->n; i++)
+		if (r->v[i].inode)
+			return r->v[i].inode;
+	return 0;
 }
 
 struct fact_releaser *fds_releasers(struct snap *s, u64 inode, u32 *n, u64 *via)
 {
-	struct sought what = { .inode = inode };
+	struct routes routes = { 0 };
 	struct releasers r = { 0 };
 
 	if (via)
 		*via = 0;
-	find_releasers(s, &r, what, via, WAY_OPEN, 0);
+	add_route(s, &routes, (struct sought){ .inode = inode, .way = WAY_OPEN });
+	for (u32 i = 0; i < routes.n && !s->err; i++) {
+		follow_route(s, &routes, &r, routes.v[i]);
+		if (!i && via)
+			*via = first_socket(&routes);
+	}
+	free(routes.v);
 	*n = r.n;
 	return r.v;
 }
@@ -378,7 +407,7 @@ u64 fds_file(const struct snap *s, u64 inode)
 	struct sought what = { .inode = inode };
 
 	for (u32 i = 0; i < s->fds.n; i++)
-		if (is_sought(&s->fds, i, what))
+		if (is_sought(&s->fds, i, &what))
 			return s->fds.v[i].file;
 	return 0;
 }

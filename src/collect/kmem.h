@@ -23,7 +23,12 @@
 	X(PAGE_OFFSET_BASE, "page_offset_base") \
 	X(FPUT, "____fput")                     \
 	X(IO_URING_FOPS, "io_uring_fops")       \
-	X(BLOCKDEV_SB, "blockdev_superblock")
+	X(BLOCKDEV_SB, "blockdev_superblock")   \
+	X(TCP_HASHINFO, "tcp_hashinfo")         \
+	X(NET_LIST, "net_namespace_list")       \
+	X(PER_CPU_OFFSET, "__per_cpu_offset")   \
+	X(SOFTNET_DATA, "softnet_data")         \
+	X(NET_HOTDATA, "net_hotdata")
 
 enum ksym {
 #define KSYM_ENUM(id, name) KSYM_##id,

@@ -416,6 +416,12 @@ static int take_kallsyms_line(struct live *l, char *line)
 	return 0;
 }
 
+/* A symbol that this kernel cannot have is not sought. */
+static bool may_exist(const struct live *l, int s)
+{
+	return s != KSYM_NET_HOTDATA || kmem_has(&l->k, KF_HOTDATA_DEFER_NODES);
+}
+
 /* Before the helper (up to 5.15). Stops at the last symbol sought: modules are never read. */
 static void lookup_by_file(struct live *l)
 {
@@ -423,6 +429,8 @@ static void lookup_by_file(struct live *l)
 	char line[512];
 	int found = 0;
 
+	for (int s = 0; s < KSYM_MAX; s++)
+		found += !may_exist(l, s);
 	while (f && found < KSYM_MAX && fgets(line, sizeof(line), f)) {
 		line[strcspn(line, "\t\n")] = '\0';
 		found += take_kallsyms_line(l, line);

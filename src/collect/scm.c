@@ -9,7 +9,10 @@
 
 #include "collect/snap.h"
 
-enum { SCM_MAX_FD = 253, DEPTH_MAX = 3 }; /* include/net/scm.h */
+enum {
+	SCM_MAX_FD = 253, /* include/net/scm.h */
+	DEPTH_MAX = 64,   /* sockets in flight in one another: the kernel knows no limit */
+};
 
 struct scm {
 	struct snap *s;
@@ -52,15 +55,23 @@ static int take_files(void *arg, u64 skb)
 	return 0;
 }
 
+static int take_received(void *arg, u64 sk)
+{
+	struct scm *c = arg;
+
+	return skb_queue_walk(c->s, kmem_at(c->s->k, sk, KF_SK_RECEIVE_QUEUE), take_files, c);
+}
+
+/* What was sent over a connection can be received by whoever accepts it. */
 static int look_into(struct scm *c)
 {
-	struct snap *s = c->s;
-	u64 sk = sock_of_inode(s, c->inode);
+	u64 sk = sock_of_inode(c->s, c->inode);
 	int err;
 
-	if (!sk || sock_family(s, sk) != AF_UNIX)
+	if (!sk || sock_family(c->s, sk) != AF_UNIX)
 		return 0;
-	err = skb_queue_walk(s, kmem_at(s->k, sk, KF_SK_RECEIVE_QUEUE), take_files, c);
+	err = sock_state(c->s, sk) == TCP_LISTEN ? sock_unaccepted(c->s, sk, take_received, c) :
+						   take_received(c, sk);
 	return err == -ENOMEM ? err : 0;
 }
 
@@ -75,7 +86,7 @@ int scm_add(struct snap *s)
 {
 	u32 from = 0;
 
-	for (int depth = 0; depth < DEPTH_MAX && available(s->k); depth++) {
+	for (int depth = 0; available(s->k); depth++) {
 		struct scm c = { .s = s };
 		u32 nr = s->fds.nr_inodes;
 		int err = 0;
@@ -86,6 +97,10 @@ int scm_add(struct snap *s)
 		}
 		if (err || !c.added)
 			return err;
+		if (depth == DEPTH_MAX) {
+			snap_lost(s, LOSS_LOST, "files in flight", c.added);
+			return 0;
+		}
 		err = fds_resolve(s);
 		if (err)
 			return err;

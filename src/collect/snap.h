@@ -232,8 +232,15 @@ u64 sock_of_inode(struct snap *s, u64 inode);
 typedef int (*skb_fn)(void *arg, u64 skb);
 int skb_queue_walk(struct snap *s, u64 queue, skb_fn fn, void *arg);
 u64 sock_family(struct snap *s, u64 sk); /* AF_*; 0 unknown */
-/* "10.0.0.1:443" for the peer of an Internet socket, NULL for others. */
+/* include/net/tcp_states.h; UNIX sockets use the same numbers */
+enum { TCP_LISTEN = 10 };
+u64 sock_state(struct snap *s, u64 sk); /* 0 unknown */
+/* "10.0.0.1:443" for the peer of an Internet socket and for its own end, NULL for others. */
 const char *sock_peer(struct snap *s, u64 sk);
+const char *sock_local(struct snap *s, u64 sk);
+/* Calls fn for every connection that a listening socket has not accepted; stops at its error. */
+typedef int (*sock_fn)(void *arg, u64 sk);
+int sock_unaccepted(struct snap *s, u64 sk, sock_fn fn, void *arg);
 
 /* --- uring.c */
 /* Adds the files registered with io_uring to s->fds. 0 or -errno. */
@@ -332,6 +339,10 @@ int walk_pipes(struct snap *s);
 bool walk_pipes_available(const struct snap *s);
 int walk_sockets(struct snap *s);
 bool walk_sockets_available(const struct snap *s);
+int walk_ciphers(struct snap *s);
+bool walk_ciphers_available(const struct snap *s);
+int walk_deferred(struct snap *s);
+bool walk_deferred_available(const struct snap *s);
 int walk_direct_io(struct snap *s);
 bool walk_direct_io_available(const struct snap *s);
 int walk_bios(struct snap *s);

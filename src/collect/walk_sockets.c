@@ -2,162 +2,56 @@
 /*
  * Pages in socket queues. splice(2) into a socket and MSG_ZEROCOPY make a page a fragment of a
  * packet. It is released when the packet is: for a UNIX socket, or over loopback, when the receiver
- * reads it, else when the peer acknowledges it. A packet that was cloned shares its fragments and
- * their references, so each skb_shared_info counts once, and for the receiver if there is one.
+ * reads it, else when the peer acknowledges it.
+ *
+ * Over loopback a spliced page itself gets to the receiver, but one that was sent with MSG_ZEROCOPY
+ * is copied on its way (skb_orphan_frags_rx()) and stays only in what was not sent yet because the
+ * receiver's window is full.
  */
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
-#include "collect/snap.h"
+#include "collect/skbs.h"
+#include "collect/socks.h"
 #include "util/array.h"
 
-#define NETMEM_TAG 3ULL /* netmem_ref, include/net/netmem.h: a tagged pointer since v6.9 */
-
 enum {
-	FRAGS_MAX = 45,
-	FRAG_SIZE = 16,
-	PACKETS_MAX = 200000,
-	RTX_DEPTH_MAX = 64
-}; /* MAX_SKB_FRAGS */
-
-/* skb_frag_t: a bio_vec, or a netmem_ref in its place */
-struct frag {
-	u64 page;
-	u32 len, off;
+	BATCH = 16,
+	TREE_DEPTH_MAX = 64,
 };
 
-/* References of one page in one socket. */
-struct hit {
-	struct kpage *page;
-	u64 inode;
-	u64 shinfo; /* skb_shared_info of the first packet */
-	u32 refs;
-	bool zerocopy, received;
+/* The lists of packets that a socket has. */
+static const struct list {
+	enum kf head;
+	enum { QUEUE, CHAIN, TREE } shape;
+	bool sent;
+	u16 protocol; /* that has it; 0 any */
+} lists[] = {
+	{ KF_SK_RECEIVE_QUEUE, QUEUE, false, 0 },
+	/* with SO_TIMESTAMPING: clones of what was sent */
+	{ KF_SK_ERROR_QUEUE, QUEUE, false, 0 },
+	{ KF_SK_BACKLOG, CHAIN, false, 0 },
+	{ KF_UDP_READER_QUEUE, QUEUE, false, IPPROTO_UDP },
+	{ KF_TCP_OUT_OF_ORDER, TREE, false, IPPROTO_TCP },
+	{ KF_SK_WRITE_QUEUE, QUEUE, true, 0 },
+	/* sent and not acknowledged; elsewhere the field is something else */
+	{ KF_SK_RTX_QUEUE, TREE, true, IPPROTO_TCP },
 };
 
-struct walk {
-	struct snap *s;
-	u64 inode, sk;
-	bool received; /* the queue at hand is a receive queue */
-	bool nested;   /* inside a frag_list */
-	u32 budget;    /* packets that may still be looked at */
-	u64 *seen;     /* skb_shared_infos with busy pages: few, unlike packets */
-	u32 nr_seen;
-	struct hit *hits;
-	u32 nr_hits;
-};
+enum { NR_LISTS = sizeof(lists) / sizeof(*lists) };
 
-static int add_hit(struct walk *w, struct kpage *page, u64 shinfo, bool zerocopy)
-{
-	int err;
-
-	for (u32 i = 0; i < w->nr_hits; i++)
-		if (w->hits[i].page == page && w->hits[i].inode == w->inode) {
-			w->hits[i].refs++;
-			return 0;
-		}
-	err = array_grow(&w->hits, w->nr_hits, sizeof(*w->hits));
-	if (!err)
-		w->hits[w->nr_hits++] = (struct hit){ page, w->inode, shinfo,
-						      1,    zerocopy, w->received };
-	return err;
-}
-
-/* Whether this shared info was counted; else it is from now on. 1, 0 or -ENOMEM. */
-static int count_once(struct walk *w, u64 shinfo)
-{
-	int err;
-
-	for (u32 i = 0; i < w->nr_seen; i++)
-		if (w->seen[i] == shinfo)
-			return 1;
-	err = array_grow(&w->seen, w->nr_seen, sizeof(shinfo));
-	if (!err)
-		w->seen[w->nr_seen++] = shinfo;
-	return err;
-}
-
-/* Each fragment has one reference of its page's folio, however long it is. */
-static int take_frags(struct walk *w, u64 shinfo, u64 nr_frags, bool zerocopy)
-{
-	struct kmem *k = w->s->k;
-	struct frag frags[FRAGS_MAX];
-	bool counted = false;
-	int err = 0;
-
-	_Static_assert(sizeof(struct frag) == FRAG_SIZE, "skb_frag_t");
-	if (nr_frags > FRAGS_MAX ||
-	    kmem_read(k, kmem_at(k, shinfo, KF_SHINFO_FRAGS), frags, nr_frags * FRAG_SIZE))
-		return 0;
-	for (u64 i = 0; i < nr_frags && !err; i++) {
-		struct kpage *page = page_find(w->s, frags[i].page & ~NETMEM_TAG);
-
-		if (!page)
-			continue;
-		err = counted ? 0 : count_once(w, shinfo);
-		counted = true;
-		err = err ? err : add_hit(w, page, shinfo, zerocopy);
-	}
-	return err < 0 ? err : 0;
-}
-
-static int take_skb(void *arg, u64 skb);
-
-/* A packet's list of packets, which have none of their own (skb_shinfo(skb)->frag_list). */
-static int take_frag_list(struct walk *w, u64 skb)
-{
-	int err = 0;
-
-	if (w->nested)
-		return 0;
-	w->nested = true;
-	while (kmem_is_kernel_ptr(skb) && !err) {
-		err = take_skb(w, skb);
-		if (kmem_get(w->s->k, skb, KF_SKB_NEXT, &skb))
-			break;
-	}
-	w->nested = false;
-	return err;
-}
-
-static int take_skb(void *arg, u64 skb)
-{
-	struct walk *w = arg;
-	struct kmem *k = w->s->k;
-	struct kget at[] = { { skb, KF_SKB_HEAD, 0, 0 }, { skb, KF_SKB_END, 0, 0 } };
-	struct kget g[3];
-	u64 shinfo;
-	int err;
-
-	if (!w->budget)
-		return -E2BIG;
-	w->budget--;
-	if (kmem_getv(k, at, 2) || at[0].err || at[1].err)
-		return 0;
-	shinfo = at[0].val + at[1].val;
-	g[0] = (struct kget){ shinfo, KF_SHINFO_NR_FRAGS, 0, 0 };
-	g[1] = (struct kget){ shinfo, KF_SHINFO_UARG, 0, 0 };
-	g[2] = (struct kget){ shinfo, KF_SHINFO_FRAG_LIST, 0, 0 };
-	if (kmem_getv(k, g, 3) || g[0].err)
-		return 0;
-	err = take_frags(w, shinfo, g[0].val, g[1].val != 0);
-	return err || !g[2].val ? err : take_frag_list(w, g[2].val);
-}
-
-/* Sent and not acknowledged: a tree by sequence number. */
-static int walk_rtx(struct walk *w, u64 node, u32 depth)
+static int walk_tree(struct skb_walk *w, u64 node, u32 depth)
 {
 	while (kmem_is_kernel_ptr(node)) {
 		struct kget g[] = { { node, KF_RB_LEFT, 0, 0 }, { node, KF_RB_RIGHT, 0, 0 } };
 		int err;
 
-		err = take_skb(w, kmem_container(w->s->k, node, KF_SKB_RBNODE));
+		err = skb_take(w, kmem_container(w->s->k, node, KF_SKB_RBNODE));
 		if (err || kmem_getv(w->s->k, g, 2))
 			return err;
-		err = depth < RTX_DEPTH_MAX ? walk_rtx(w, g[0].val, depth + 1) : -E2BIG;
+		err = depth < TREE_DEPTH_MAX ? walk_tree(w, g[0].val, depth + 1) : -E2BIG;
 		if (err)
 			return err;
 		node = g[1].val;
@@ -165,57 +59,204 @@ static int walk_rtx(struct walk *w, u64 node, u32 depth)
 	return 0;
 }
 
-static int walk_received(struct walk *w)
+static int walk_list(struct skb_walk *w, const struct list *list, u64 sk, u64 first)
 {
-	w->received = true;
-	return skb_queue_walk(w->s, kmem_at(w->s->k, w->sk, KF_SK_RECEIVE_QUEUE), take_skb, w);
-}
-
-static int walk_sent(struct walk *w)
-{
-	u64 protocol, root;
-	int err;
-
-	w->received = false;
-	err = skb_queue_walk(w->s, kmem_at(w->s->k, w->sk, KF_SK_WRITE_QUEUE), take_skb, w);
-	/* elsewhere the field is something else */
-	if (err || kmem_get(w->s->k, w->sk, KF_SK_PROTOCOL, &protocol) || protocol != IPPROTO_TCP ||
-	    kmem_get(w->s->k, w->sk, KF_SK_RTX_QUEUE, &root))
-		return err;
-	return walk_rtx(w, root, 0);
-}
-
-static int walk_all(struct walk *w, int (*walk)(struct walk *w))
-{
-	const struct kfds *f = &w->s->fds;
 	int err = 0;
 
-	for (u32 i = 0; i < f->nr_inodes && !err; i++) {
-		if (!S_ISSOCK(f->modes[i]))
-			continue;
-		w->inode = f->inodes[i];
-		w->sk = sock_of_inode(w->s, w->inode);
-		err = w->sk ? walk(w) : 0;
+	w->sent = list->sent;
+	if (list->shape == QUEUE)
+		return skb_queue_walk(w->s, kmem_at(w->s->k, sk, list->head), skb_take, w);
+	if (list->shape == TREE)
+		return walk_tree(w, first, 0);
+	while (kmem_is_kernel_ptr(first) && !err) {
+		err = skb_take(w, first);
+		if (kmem_get(w->s->k, first, KF_SKB_NEXT, &first))
+			break;
 	}
 	return err;
 }
 
-static void tell_hold(struct snap *s, const struct hit *h)
+/* IPPROTO_TCP or IPPROTO_UDP for each socket that is a tcp_sock or an udp_sock, else 0. */
+static int read_protocols(struct snap *s, const struct ksock *socks, u32 n, u16 *protocols)
+{
+	struct kget g[3 * BATCH];
+	int err;
+
+	for (u32 i = 0; i < n; i++) {
+		g[3 * i] = (struct kget){ socks[i].sk, KF_SK_FAMILY, 0, 0 };
+		g[3 * i + 1] = (struct kget){ socks[i].sk, KF_SK_PROTOCOL, 0, 0 };
+		g[3 * i + 2] = (struct kget){ socks[i].sk, KF_SK_TYPE, 0, 0 };
+	}
+	err = kmem_getv(s->k, g, 3 * n);
+	for (u32 i = 0; i < n; i++) {
+		u64 family = g[3 * i].val, protocol = g[3 * i + 1].val;
+		u64 type = protocol == IPPROTO_TCP ? SOCK_STREAM : SOCK_DGRAM;
+		bool known = (family == AF_INET || family == AF_INET6) &&
+			     (g[3 * i + 2].err || g[3 * i + 2].val == type);
+
+		protocols[i] = known ? protocol : 0;
+	}
+	return err;
+}
+
+static bool has_list(const struct snap *s, const struct list *list, u16 protocol)
+{
+	return kmem_has(s->k, list->head) && (!list->protocol || list->protocol == protocol);
+}
+
+/* Most queues are empty, which their heads tell. */
+static int read_heads(struct snap *s, const struct ksock *socks, u32 n, struct kget *g)
+{
+	for (u32 i = 0; i < n * NR_LISTS; i++) {
+		const struct list *list = &lists[i % NR_LISTS];
+		u64 sk = socks[i / NR_LISTS].sk;
+
+		g[i] = list->shape == QUEUE ?
+			       (struct kget){ kmem_at(s->k, sk, list->head), KF_SKB_NEXT, 0, 0 } :
+			       (struct kget){ sk, list->head, 0, 0 };
+	}
+	return kmem_getv(s->k, g, n * NR_LISTS);
+}
+
+static int walk_batch(struct skb_walk *w, const struct ksock *socks, u32 n)
+{
+	struct kget heads[BATCH * NR_LISTS];
+	u16 protocols[BATCH];
+	int err = read_protocols(w->s, socks, n, protocols);
+
+	err = err ? err : read_heads(w->s, socks, n, heads);
+	for (u32 i = 0; i < n * NR_LISTS && !err; i++) {
+		const struct ksock *sock = &socks[i / NR_LISTS];
+		const struct list *list = &lists[i % NR_LISTS];
+
+		if (!has_list(w->s, list, protocols[i / NR_LISTS]) || heads[i].err ||
+		    !heads[i].val || heads[i].val == heads[i].obj)
+			continue;
+		w->owner = sock->listener ? sock->listener : sock->sk;
+		err = walk_list(w, list, sock->sk, heads[i].val);
+	}
+	return err;
+}
+
+static int walk_all(struct skb_walk *w, const struct socks *all)
+{
+	int err = 0;
+
+	for (u32 at = 0; at < all->n && !err; at += BATCH)
+		err = walk_batch(w, all->v + at, all->n - at < BATCH ? all->n - at : BATCH);
+	return err;
+}
+
+/* " in net:[4026532008]" for a socket in another network namespace than ours, else "". */
+static const char *namespace_text(struct snap *s, u64 sk)
+{
+	u64 net, nsproxy, own, inum;
+
+	if (kmem_get(s->k, sk, KF_SK_NET, &net) ||
+	    kmem_get(s->k, s->k->self, KF_TASK_NSPROXY, &nsproxy) ||
+	    kmem_get(s->k, nsproxy, KF_NSPROXY_NET, &own) || net == own ||
+	    kmem_get(s->k, net, KF_NET_INUM, &inum))
+		return "";
+	return snap_text(s, " in net:[%llu]", (unsigned long long)inum);
+}
+
+/* By its inode, as in /proc/PID/fd; a socket without one by both of its ends. */
+static const char *sock_name(struct snap *s, const struct ksock *sock)
+{
+	const char *local, *peer;
+	u64 ino = 0;
+
+	if (sock->inode) {
+		kmem_get(s->k, sock->inode, KF_INODE_INO, &ino);
+		return snap_text(s, "socket:[%llu]", (unsigned long long)ino);
+	}
+	local = sock_local(s, sock->sk);
+	peer = sock_peer(s, sock->sk);
+	return snap_text(s, "tcp %s>%s%s", local ? local : "?", peer ? peer : "?",
+			 namespace_text(s, sock->sk));
+}
+
+static const char *state_name(u64 state)
+{
+	static const char *const names[] = { "",           "ESTABLISHED", "SYN_SENT", "SYN_RECV",
+					     "FIN_WAIT1",  "FIN_WAIT2",   "",         "CLOSE",
+					     "CLOSE_WAIT", "LAST_ACK",    "",         "CLOSING" };
+
+	return state < sizeof(names) / sizeof(*names) ? names[state] : "";
+}
+
+/* Who has the sending end open, when it is not who can release the page. */
+static const char *sender_text(struct snap *s, u64 inode)
+{
+	u32 n;
+	struct fact_releaser *senders = fds_releasers(s, inode, &n, NULL);
+	const struct ktask *t = n ? task_find(s, senders[0].task) : NULL;
+	const char *text = NULL;
+
+	if (t && senders[0].fd >= 0)
+		text = snap_text(s, "sent by %.*s[%u], fd %d", (int)sizeof(t->r.comm), t->r.comm,
+				 t->r.tgid, senders[0].fd);
+	free(senders);
+	return text;
+}
+
+static const char *describe(struct snap *s, const struct ksock *sock, bool by_peer)
+{
+	u64 state = sock_state(s, sock->sk);
+
+	if (state == TCP_LISTEN)
+		return "in connections that were not accepted yet";
+	if (!sock->inode)
+		return snap_text(s, "closed by whoever had it, in state %s", state_name(state));
+	return by_peer ? sender_text(s, sock->inode) : NULL;
+}
+
+static u32 uid_of(struct snap *s, const struct ksock *sock)
+{
+	u64 uid;
+
+	return sock->inode || kmem_get(s->k, sock->sk, KF_SK_UID, &uid) ? UINT32_MAX : uid;
+}
+
+/* What was sent and not acknowledged is up to the other end, if some task here has it open. */
+static struct fact_releaser *find_releasers(struct snap *s, const struct socks *all,
+					    const struct skb_hit *h, const struct ksock *sock,
+					    struct fact_hold *hold)
+{
+	const struct ksock *peer = h->sent ? socks_peer(s, all, sock->sk) : NULL;
+	struct fact_releaser *found = NULL;
+
+	if (peer && peer->listener)
+		peer = socks_find(all, peer->listener);
+	if (peer && peer->inode)
+		found = fds_releasers(s, peer->inode, &hold->nr_releasers, NULL);
+	if (found)
+		hold->peer = sock_name(s, peer);
+	else if (sock->inode)
+		found = fds_releasers(s, sock->inode, &hold->nr_releasers, NULL);
+	return found;
+}
+
+static void tell_hold(struct snap *s, const struct socks *all, const struct skb_hit *h)
 {
 	struct fact f = { .type = FACT_HOLD };
-	u64 ino = 0, sk = sock_of_inode(s, h->inode);
-	struct fact_releaser *releasers = fds_releasers(s, h->inode, &f.hold.nr_releasers, NULL);
+	const struct ksock *sock = socks_find(all, h->owner);
+	struct fact_releaser *releasers;
 
-	kmem_get(s->k, h->inode, KF_INODE_INO, &ino);
+	if (!sock)
+		return;
+	releasers = find_releasers(s, all, h, sock, &f.hold);
 	f.hold.page = h->page->head;
 	f.hold.how = h->zerocopy ? HOW_ZEROCOPY : HOW_SOCKET;
 	f.hold.confidence = CONF_EXACT;
 	f.hold.refs = h->refs;
 	f.hold.object_kind = "socket";
-	f.hold.object_id = snap_text(s, "socket:[%llu]", (unsigned long long)ino);
-	f.hold.target = sk ? sock_peer(s, sk) : NULL;
-	f.hold.outbound = !h->received;
+	f.hold.object_id = sock_name(s, sock);
+	f.hold.target = sock_state(s, sock->sk) == TCP_LISTEN ? NULL : sock_peer(s, sock->sk);
+	f.hold.detail = describe(s, sock, f.hold.peer);
+	f.hold.outbound = h->sent;
 	f.hold.held_ns = FACT_UNKNOWN;
+	f.hold.pipe_user = uid_of(s, sock);
 	f.hold.releasers = releasers;
 	snap_emit(s, &f);
 	free(releasers);
@@ -231,44 +272,22 @@ bool walk_sockets_available(const struct snap *s)
 	       k->field[KF_SKB_END].size == 4; /* an offset, as on every 64-bit kernel */
 }
 
-/* Queues are not locked: the packet must still be there, with the page, when it was found. */
-static bool is_still_there(struct snap *s, const struct hit *h)
-{
-	struct frag frags[FRAGS_MAX];
-	u64 n;
-
-	if (kmem_get(s->k, h->shinfo, KF_SHINFO_NR_FRAGS, &n) || n > FRAGS_MAX ||
-	    kmem_read(s->k, kmem_at(s->k, h->shinfo, KF_SHINFO_FRAGS), frags, n * FRAG_SIZE))
-		return false;
-	for (u64 i = 0; i < n; i++)
-		if (page_find(s, frags[i].page & ~NETMEM_TAG) == h->page)
-			return true;
-	return false;
-}
-
-static void tell_hits(struct snap *s, const struct walk *w)
-{
-	for (u32 i = 0; i < w->nr_hits; i++) {
-		if (is_still_there(s, &w->hits[i]))
-			tell_hold(s, &w->hits[i]);
-		else
-			snap_lost(s, LOSS_TORN, "socket queues", 1);
-	}
-}
-
 int walk_sockets(struct snap *s)
 {
-	struct walk w = { .s = s, .budget = PACKETS_MAX };
-	int err = walk_all(&w, walk_received);
+	struct skb_walk w = { .s = s, .budget = SKBS_BUDGET };
+	struct socks all = { 0 };
+	int err = socks_load(s, &all);
 
-	err = err ? err : walk_all(&w, walk_sent);
+	err = err ? err : walk_all(&w, &all);
 	if (err == -E2BIG) {
 		snap_lost(s, LOSS_LOST, "socket queues", 1);
 		err = 0;
 	}
-	if (!err)
-		tell_hits(s, &w);
-	free(w.seen);
-	free(w.hits);
+	skb_hits_count_once(&w);
+	skb_hits_sum(&w, "socket queues");
+	for (u32 i = 0; i < w.n && !err; i++)
+		tell_hold(s, &all, &w.v[i]);
+	socks_free(&all);
+	free(w.v);
 	return err;
 }

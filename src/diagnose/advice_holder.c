@@ -92,7 +92,16 @@ static void collect_readers(struct verdict *v, const struct wfg_hold *h, struct 
 	}
 }
 
-static void advise_readers(struct verdict *v, const struct wfg_hold *h)
+/* Packets that are read may still be freed late, by another CPU. */
+static void add_late_free(struct strbuf *sb, const struct wfg_hold *h)
+{
+	if (h->h.target)
+		sb_puts(sb, " Should the wait go on, run daxtrace again: the kernel may put off "
+			    "freeing packets.");
+}
+
+/* refs: what reading releases. */
+static void advise_readers(struct verdict *v, const struct wfg_hold *h, s64 refs)
 {
 	struct strbuf action = { 0 }, effect = { 0 };
 	struct processes readers = { 0 };
@@ -103,7 +112,7 @@ static void advise_readers(struct verdict *v, const struct wfg_hold *h)
 		return;
 	sb_puts(&action, "Let ");
 	phrase_processes(&action, &readers, NAMED);
-	sb_printf(&action, " read %s.", h->h.object_id ? h->h.object_id : "the pipe");
+	sb_printf(&action, " read %s.", hold_reads(h) ? hold_reads(h) : "the pipe");
 	if (h->h.drain_bytes) {
 		sb_puts(&effect, "Once ");
 		phrase_count(&effect, h->h.drain_bytes, "byte");
@@ -111,9 +120,45 @@ static void advise_readers(struct verdict *v, const struct wfg_hold *h)
 	} else {
 		sb_puts(&effect, "Once the data of the page is read,");
 	}
-	add_outcome(&effect, v->wait, h->h.refs);
+	add_outcome(&effect, v->wait, refs);
+	add_late_free(&effect, h);
 	processes_free(&readers);
 	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
+}
+
+/*
+ * "tcp 10.0.0.1:80>10.0.0.9:4711", a connection that no task has open, in our network namespace.
+ * Addresses are all that is in it: the kernel made the text.
+ */
+static bool orphan_ends(const struct wfg_hold *h, const char **local, int *len, const char **peer)
+{
+	const char *id = h->h.object_id;
+
+	if (h->nr_releasers || !id || strncmp(id, "tcp ", 4) != 0 || strchr(id + 4, ' '))
+		return false;
+	*local = id + 4;
+	*peer = strchr(*local, '>');
+	if (!*peer)
+		return false;
+	*len = *peer - *local;
+	++*peer;
+	return true;
+}
+
+static void advise_kill_connection(struct verdict *v, const struct wfg_hold *h)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+	const char *local, *peer;
+	int len;
+
+	if (!orphan_ends(h, &local, &len, &peer))
+		return;
+	sb_printf(&action, "ss -tK src %.*s dst %s", len, local, peer);
+	sb_puts(&effect, "Resets this connection, which no task has open any more: data that its "
+			 "peer has not acknowledged is lost. Linux 5.10 keeps the connection, "
+			 "then empty, in its table.");
+	add_remaining(&effect, v->wait->page, h->h.refs);
+	verdict_advice(v, ADVICE_COMMAND, "advice-orphan", &action, &effect);
 }
 
 static void advise_peer(struct verdict *v, const struct wfg_hold *h)
@@ -172,21 +217,52 @@ static void advise_dm(struct verdict *v, const char *name, int len, s64 refs)
 	verdict_advice(v, ADVICE_COMMAND, "advice-dio", &action, &effect);
 }
 
-static bool same_target(const struct wfg_hold *a, const struct wfg_hold *b)
+static bool same_text(const char *x, const char *y)
 {
-	const char *x = a->h.target, *y = b->h.target;
-
-	return hold_is_io(a) && hold_is_io(b) && (x && y ? !strcmp(x, y) : x == y);
+	return x && y ? !strcmp(x, y) : x == y;
 }
 
-/* References of all I/O to the target of hold i; 0 when an earlier hold has the same target. */
-static s64 target_refs(const struct wfg_page *page, u32 i)
+static bool same_target(const struct wfg_hold *a, const struct wfg_hold *b)
+{
+	return hold_is_io(a) && hold_is_io(b) && same_text(a->h.target, b->h.target);
+}
+
+/* Reading one socket releases what it has received and what its peer has yet to send. */
+static bool same_reading(const struct wfg_hold *a, const struct wfg_hold *b)
+{
+	return hold_is_unread(a) && hold_is_unread(b) && hold_reads(a) &&
+	       same_text(hold_reads(a), hold_reads(b));
+}
+
+/* The only process that can release the hold, one of its tasks; NULL when there is no such. */
+static const struct wfg_task *only_process(const struct wfg_hold *h)
+{
+	const struct wfg_releaser *r = h->releasers;
+
+	/* Releasers come ordered by process. */
+	if (!h->nr_releasers || h->nr_releasers < h->h.nr_releasers ||
+	    r->task->t.pid != r[h->nr_releasers - 1].task->t.pid)
+		return NULL;
+	return r->task;
+}
+
+static bool same_end(const struct wfg_hold *a, const struct wfg_hold *b)
+{
+	const struct wfg_task *x = only_process(a), *y = only_process(b);
+
+	return hold_is_unread(a) && hold_is_unread(b) && x && y && x->t.pid == y->t.pid &&
+	       a->h.confidence == b->h.confidence;
+}
+
+/* References of all holds that are the same as hold i; 0 when an earlier hold is. */
+static s64 same_refs(const struct wfg_page *page, u32 i,
+		     bool (*same)(const struct wfg_hold *a, const struct wfg_hold *b))
 {
 	const struct wfg_hold *h = page->holds[i];
-	s64 refs = 0;
+	s64 refs = h->h.refs;
 
 	for (u32 j = 0; j < wfg_page_holders(page); j++) {
-		if (!same_target(page->holds[j], h))
+		if (j == i || !same(page->holds[j], h))
 			continue;
 		if (j < i)
 			return 0;
@@ -275,8 +351,10 @@ static void note_many(struct verdict *v, const struct wfg_hold *h)
 {
 	struct strbuf sb = { 0 };
 
-	sb_puts(&sb, h->h.object_id ? h->h.object_id : "The pipe");
-	sb_puts(&sb, " holds the page until it is read or until all of these have closed it: ");
+	sb_puts(&sb, hold_reads(h) ? hold_reads(h) : "The pipe");
+	sb_puts(&sb, h->h.peer ? " has to be read, or closed by all of these: " :
+				 " holds the page until it is read or until all of these have "
+				 "closed it: ");
 	phrase_releasers(&sb, h, NAMED);
 	if (h->nr_releasers < h->h.nr_releasers)
 		sb_puts(&sb, ", and tasks that could not be identified");
@@ -318,39 +396,41 @@ static void add_kill(struct strbuf *sb, const struct wfg_task *const *tasks, u32
 	}
 }
 
-static const char *proof_of_kill(const struct wfg_task *task)
+static const char *proof_of_kill(const struct wfg_task *task, const struct wfg_hold *h)
 {
+	if (h->h.how != HOW_VMSPLICE)
+		return "advice-socket";
 	return task->t.state == 'T' ? "advice-stopped" : "advice-vmsplice";
 }
 
-static void advise_end_holder(struct verdict *v, const struct wfg_hold *h)
+/* refs: what goes with the process. */
+static void advise_end_holder(struct verdict *v, const struct wfg_hold *h, s64 refs)
 {
 	struct strbuf action = { 0 }, effect = { 0 };
-	const struct wfg_releaser *first = h->releasers;
+	const struct wfg_task *task = only_process(h);
 	const char *why;
 
-	if (!h->nr_releasers)
+	if (!h->nr_releasers || !refs)
 		return;
-	/* Releasers come ordered by process. */
-	if (h->nr_releasers < h->h.nr_releasers ||
-	    first->task->t.pid != first[h->nr_releasers - 1].task->t.pid) {
+	if (!task) {
 		note_many(v, h);
 		return;
 	}
-	if (first->task->t.pid == v->wait->task->t.pid)
+	if (task->t.pid == v->wait->task->t.pid)
 		return;
-	why = sigterm_useless(first->task);
+	why = sigterm_useless(task);
 	if (why) {
-		note_not_ended(v, first->task, why);
+		note_not_ended(v, task, why);
 		return;
 	}
-	add_kill(&action, &first->task, 1);
+	add_kill(&action, &task, 1);
 	sb_puts(&effect, "Ends ");
-	phrase_task(&effect, first->task);
+	phrase_task(&effect, task);
 	sb_printf(&effect, ", which closes %s; what nobody has read from it is lost.",
-		  h->h.object_id ? h->h.object_id : "the pipe");
-	add_remaining(&effect, v->wait->page, h->h.refs);
-	verdict_advice(v, ADVICE_COMMAND, proof_of_kill(first->task), &action, &effect);
+		  hold_reads(h) ? hold_reads(h) : "the pipe");
+	add_remaining(&effect, v->wait->page, refs);
+	add_late_free(&effect, h);
+	verdict_advice(v, ADVICE_COMMAND, proof_of_kill(task, h), &action, &effect);
 }
 
 /* While a task dumps core it takes no other signal than SIGKILL, signal.c prepare_signal(). */
@@ -406,6 +486,9 @@ static void advise_handler(struct verdict *v, const struct wfg_hold *h)
 static void note_sent(struct verdict *v, const struct wfg_hold *h)
 {
 	struct strbuf sb = { 0 };
+
+	if (!h->nr_releasers)
+		return;
 
 	sb_puts(&sb, "Ending ");
 	phrase_releasers(&sb, h, NAMED);
@@ -470,22 +553,46 @@ static void advise_end_mappers(struct verdict *v)
 	processes_free(&p);
 }
 
+/* Packets that one CPU has yet to free: any packet that it receives makes it do so. */
+static void advise_traffic(struct verdict *v, const struct wfg_hold *h)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+	unsigned int cpu;
+
+	if (h->h.how != HOW_KERNEL || !h->h.object_id ||
+	    sscanf(h->h.object_id, "CPU %u", &cpu) != 1)
+		return;
+	sb_printf(&action, "taskset -c %u ping -c 1 127.0.0.1", cpu);
+	sb_printf(&effect, "Makes CPU %u receive a packet, and so free those that were read:", cpu);
+	add_outcome(&effect, v->wait, h->h.refs);
+	verdict_advice(v, ADVICE_COMMAND, "advice-deferred", &action, &effect);
+}
+
+/* References of all I/O to the target of hold i; 0 when an earlier hold has the same target. */
+static s64 target_refs(const struct wfg_page *page, u32 i)
+{
+	return hold_is_io(page->holds[i]) ? same_refs(page, i, same_target) : 0;
+}
+
 void advise_release(struct verdict *v)
 {
 	const struct wfg_page *page = v->wait->page;
 
 	for (u32 i = 0; i < wfg_page_holders(page); i++) {
 		const struct wfg_hold *h = page->holds[i];
-		s64 refs = target_refs(page, i);
+		s64 io = target_refs(page, i);
+		s64 unread = hold_is_unread(h) ? same_refs(page, i, same_reading) : 0;
 
-		if (hold_is_unread(h))
-			advise_readers(v, h);
-		else if (h->h.outbound)
+		if (unread)
+			advise_readers(v, h, unread);
+		else if (h->h.outbound && !h->h.peer)
 			advise_peer(v, h);
-		else if (refs)
-			advise_target(v, h, refs);
+		else if (io)
+			advise_target(v, h, io);
 		else if (h->h.how == HOW_COREDUMP)
 			advise_handler(v, h);
+		else
+			advise_traffic(v, h);
 	}
 }
 
@@ -499,9 +606,11 @@ void advise_end(struct verdict *v)
 		if (hold_is_own(h, v->wait->task))
 			note_own(v, h);
 		else if (hold_is_unread(h) && h->h.confidence == CONF_EXACT)
-			advise_end_holder(v, h);
-		else if (h->h.outbound)
+			advise_end_holder(v, h, same_refs(page, i, same_end));
+		else if (h->h.outbound && !h->h.peer && h->nr_releasers)
 			note_sent(v, h);
+		else if (h->h.outbound && !h->h.peer)
+			advise_kill_connection(v, h);
 		else if (hold_is_io(h))
 			note_io(v, h);
 		else if (hold_is_call(h))

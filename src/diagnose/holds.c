@@ -39,7 +39,7 @@ static void explain_tasks(struct strbuf *sb, const struct wfg_hold *h)
 		sb_putc(sb, '.');
 		return;
 	}
-	sb_puts(sb, " Open in ");
+	sb_puts(sb, h->h.peer ? " The other end is open in " : " Open in ");
 	for (u32 i = 0; i < shown; i++) {
 		const struct wfg_releaser *r = &h->releasers[i];
 
@@ -89,7 +89,11 @@ static void explain_socket(struct strbuf *sb, const struct wfg_hold *h)
 	phrase_count(sb, h->h.refs, "reference");
 	add_common(sb, h);
 	explain_tasks(sb, h);
-	sb_puts(sb, h->h.outbound ? " The page goes when the peer takes the data, or is gone." :
+	if (h->h.peer)
+		sb_printf(sb, " The page goes when %s is read, or closed.", h->h.peer);
+	else
+		sb_puts(sb, h->h.outbound ?
+				    " The page goes when the peer takes the data, or is gone." :
 				    " The page goes when the data is read, or the socket closed.");
 }
 
@@ -240,7 +244,12 @@ void explain_holds(struct verdict *v)
 
 bool hold_is_unread(const struct wfg_hold *h)
 {
-	return mechanism_of(h->h.how)->ends == ENDS_READ && !h->h.outbound;
+	return mechanism_of(h->h.how)->ends == ENDS_READ && (!h->h.outbound || h->h.peer);
+}
+
+const char *hold_reads(const struct wfg_hold *h)
+{
+	return h->h.peer ? h->h.peer : h->h.object_id;
 }
 
 bool hold_is_io(const struct wfg_hold *h)

@@ -46,6 +46,9 @@ void explain_impact(struct verdict *v);
 /* Data in a pipe or a socket that waits to be read: reading it, or the last close, ends the hold. */
 bool hold_is_unread(const struct wfg_hold *h);
 
+/* For such a hold: the pipe or socket to be read, "pipe:[4711]"; NULL unknown. */
+const char *hold_reads(const struct wfg_hold *h);
+
 /* I/O in flight: releases its pages when it completes, whatever its task does. */
 bool hold_is_io(const struct wfg_hold *h);
 

@@ -54,7 +54,9 @@ int fact_visit_hold(struct fact_hold *f, struct fact_visitor *v)
 	else
 		f->nr_releasers = 0;
 	f->releasers = releasers;
-	return err ? err : VISIT_STRINGS(v, &f->object_kind, &f->object_id, &f->target, &f->detail);
+	return err ? err :
+		     VISIT_STRINGS(v, &f->object_kind, &f->object_id, &f->target, &f->detail,
+				   &f->peer);
 }
 
 int fact_visit(struct fact *f, struct fact_visitor *v)

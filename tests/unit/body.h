@@ -160,7 +160,7 @@ static inline void assert_hold_honest(const struct look *l, struct kmem *k,
 				      size_t n)
 {
 	const struct fact *page = look_fact(l, FACT_PAGE, h->page);
-	bool shown = false;
+	bool shown = h->how == HOW_SOCKET && !h->nr_releasers; /* nobody has it open */
 
 	assert_non_null(page);
 	assert_true(h->refs > 0);

@@ -1007,6 +1007,100 @@ static void test_scm_of_itself(struct body *b)
 	expect_socket(b, 1, 0);
 }
 
+/* --- packets that no descriptor leads to: the images were made before these fields were read */
+
+enum { PLANTED_TABLE = 0x4000, PLANTED_HASHINFO = 0x4100, PLANTED_REQUEST = 0x4200 };
+
+static void lay_out(struct body *b, enum kf f, s64 off, u32 size)
+{
+	b->d.k.field[f] = (struct kfield){ .off = off, .size = size };
+}
+
+/* A table of one bucket, with the planted socket in it, which no descriptor leads to. Its node. */
+static u64 plant_connection(struct body *b, u64 next)
+{
+	static const u8 nothing[PATCH_BYTES_MAX];
+	u64 sk = FRESH + PLANTED_SK, hashinfo = FRESH + PLANTED_HASHINFO, node;
+
+	lay_out(b, KF_SK_STATE, 18, 1);
+	lay_out(b, KF_SK_NULLS_NODE, 104, 16);
+	lay_out(b, KF_NULLS_NEXT, 0, 8);
+	lay_out(b, KF_NULLS_PPREV, 8, 8);
+	lay_out(b, KF_HASHINFO_EHASH, 0, 8);
+	lay_out(b, KF_HASHINFO_EHASH_MASK, 16, 4);
+	lay_out(b, KF_EHASH_BUCKET, 8, 8);
+	b->d.k.sym[KSYM_TCP_HASHINFO] = hashinfo;
+	damage_bytes(&b->d, sk, nothing, sizeof(nothing));
+	damage_field(&b->d, sk, KF_SK_FAMILY, AF_INET);
+	damage_field(&b->d, sk, KF_SK_STATE, 4);
+	damage_field(&b->d, kmem_at(b->image, sk, KF_SK_WRITE_QUEUE), KF_SKB_NEXT,
+		     FRESH + PLANTED_SKB);
+	plant_skb(b, kmem_at(b->image, sk, KF_SK_WRITE_QUEUE));
+	node = kmem_at(&b->d.k, sk, KF_SK_NULLS_NODE);
+	damage_field(&b->d, node, KF_NULLS_NEXT, next ? next : node);
+	damage_field(&b->d, node, KF_NULLS_PPREV, FRESH + PLANTED_TABLE);
+	damage_field(&b->d, hashinfo, KF_HASHINFO_EHASH, FRESH + PLANTED_TABLE);
+	damage_field(&b->d, hashinfo, KF_HASHINFO_EHASH_MASK, 0);
+	damage_word(&b->d, FRESH + PLANTED_TABLE, node);
+	return node;
+}
+
+static void expect_orphan(struct body *b, u32 holds, u32 torn)
+{
+	struct look l;
+
+	look_damaged(b, &l);
+	assert_int_equal(look_holds(&l, HOW_SOCKET, CONF_EXACT), holds);
+	assert_int_equal(look_losses(&l, LOSS_TORN, "sockets"), torn);
+	look_free(&l);
+}
+
+static void test_orphan(struct body *b)
+{
+	plant_connection(b, 1);
+	expect_orphan(b, 1, 0);
+}
+
+static void test_orphan_chain_cycle(struct body *b)
+{
+	plant_connection(b, 0);
+	expect_orphan(b, 1, 1);
+}
+
+static void test_orphan_chain_into_nothing(struct body *b)
+{
+	plant_connection(b, FRESH + 0x80000);
+	expect_orphan(b, 1, 1);
+}
+
+static void test_orphan_table_of_2_31(struct body *b)
+{
+	plant_connection(b, 1);
+	damage_field(&b->d, FRESH + PLANTED_HASHINFO, KF_HASHINFO_EHASH_MASK, 0x7fffffff);
+	expect_orphan(b, 0, 0);
+}
+
+/* A request in the accept queue that is followed by itself. */
+static void test_accept_queue_cycle(struct body *b)
+{
+	u64 listener = plant_socket(b, AF_INET), request = FRESH + PLANTED_REQUEST;
+	struct look l;
+
+	lay_out(b, KF_SK_STATE, 18, 1);
+	lay_out(b, KF_ICSK_ACCEPT_HEAD, 1000, 8);
+	lay_out(b, KF_REQSK_NEXT, 0, 8);
+	lay_out(b, KF_REQSK_SK, 8, 8);
+	damage_field(&b->d, listener, KF_SK_STATE, TCP_LISTEN);
+	damage_field(&b->d, listener, KF_SK_PROTOCOL, IPPROTO_TCP);
+	damage_field(&b->d, listener, KF_ICSK_ACCEPT_HEAD, request);
+	damage_field(&b->d, request, KF_REQSK_NEXT, request);
+	damage_field(&b->d, request, KF_REQSK_SK, FRESH + 0x80000);
+	look_damaged(b, &l);
+	assert_int_equal(look_holds(&l, HOW_SOCKET, CONF_EXACT), 0);
+	assert_int_equal(look_losses(&l, LOSS_LOST, "unaccepted connections"), 1);
+	look_free(&l);
+}
+
 /* --- which fault on which images */
 
 typedef void (*damage_test_fn)(struct body *b);
@@ -1077,6 +1171,11 @@ static const struct fault pipe_faults[] = {
 	FAULT(socket_rtx_cycle),
 	FAULT(scm),
 	FAULT(scm_of_itself),
+	FAULT(orphan),
+	FAULT(orphan_chain_cycle),
+	FAULT(orphan_chain_into_nothing),
+	FAULT(orphan_table_of_2_31),
+	FAULT(accept_queue_cycle),
 };
 
 static const struct fault list_faults[] = { FAULT(vma_list_cycle) };

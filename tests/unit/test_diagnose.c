@@ -90,7 +90,7 @@ static void a_received_packet_waits_to_be_read(void **state)
 	f = scene_diagnose(s);
 	assert_has(f->text, "held in socket:[99] by feeder[31802].");
 	assert_string_equal(f->advice[0].action, "Let feeder[31802] read socket:[99].");
-	assert_advice(f, "kill 31802", "advice-vmsplice");
+	assert_advice(f, "kill 31802", "advice-socket");
 	assert_status(s, 10);
 }
 
@@ -106,6 +106,77 @@ static void a_sent_packet_waits_for_its_peer(void **state)
 	assert_string_equal(f->advice[0].action, "Let the peer 10.0.0.9:443 of socket:[99] read.");
 	assert_null(advice_for(f, "kill 31802"));
 	assert_non_null(find(&f->notes, "Ending feeder[31802] may not release the page"));
+}
+
+static u32 count_advice(const struct finding *f, const char *action)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < f->nr_advice; i++)
+		n += !strcmp(f->advice[i].action, action);
+	return n;
+}
+
+/* One end of a connection has sent to the other, which has not read: both queues have the page. */
+static void one_reader_releases_both_queues(void **state)
+{
+	struct fact_releaser rel = { .task = task_id(31802), .fd = 5, .reads = true };
+	struct fact_hold sent = make_socket(true), received = make_socket(false);
+	struct scene *s = *state;
+	const struct finding *f;
+
+	scene_task(s, make_task(31802, "feeder"));
+	sent.peer = "socket:[98]";
+	received.object_id = "socket:[98]";
+	s->page.refs = s->page.idle_refs + 2;
+	scene_hold(s, sent, &rel, 1);
+	scene_hold(s, received, &rel, 1);
+	f = scene_diagnose(s);
+	assert_non_null(find(&f->cause, "The other end is open in feeder[31802] (fd 5, can read). "
+					"The page goes when socket:[98] is read, or closed."));
+	assert_int_equal(count_advice(f, "Let feeder[31802] read socket:[98]."), 1);
+	assert_int_equal(count_advice(f, "kill 31802"), 1);
+	assert_has(advice_for(f, "Let feeder[31802] read socket:[98].")->effect,
+		   "the references go and the ftruncate goes on");
+	assert_null(strstr(advice_for(f, "kill 31802")->effect, "other reference"));
+}
+
+static void a_connection_without_a_task_can_be_reset(void **state)
+{
+	struct fact_hold h = make_socket(true);
+	struct scene *s = *state;
+	const struct finding *f;
+
+	h.object_id = "tcp 10.0.0.1:80>10.0.0.9:443";
+	scene_hold(s, h, NULL, 0);
+	f = scene_diagnose(s);
+	assert_advice(f, "ss -tK src 10.0.0.1:80 dst 10.0.0.9:443", "advice-orphan");
+	assert_null(find(&f->notes, "no known task"));
+}
+
+/* ss(8) looks into the network namespace in which it runs. */
+static void a_connection_elsewhere_gets_no_command(void **state)
+{
+	struct fact_hold h = make_socket(true);
+	struct scene *s = *state;
+	const struct finding *f;
+
+	h.object_id = "tcp 10.0.0.1:80>10.0.0.9:443 in net:[4026532169]";
+	scene_hold(s, h, NULL, 0);
+	f = scene_diagnose(s);
+	for (u32 i = 0; i < f->nr_advice; i++)
+		assert_null(strstr(f->advice[i].action, "ss "));
+}
+
+static void traffic_frees_packets_of_a_cpu(void **state)
+{
+	struct fact_hold h = make_hold(HOW_KERNEL, CONF_EXACT);
+	struct scene *s = *state;
+
+	h.object_kind = "cpu";
+	h.object_id = "CPU 3";
+	scene_hold(s, h, NULL, 0);
+	assert_advice(scene_diagnose(s), "taskset -c 3 ping -c 1 127.0.0.1", "advice-deferred");
 }
 
 /* The waiter has the socket that would receive its own pipe: no pending close, no deadlock proof. */
@@ -1014,6 +1085,10 @@ int main(void)
 		TEST(a_foreign_pipe_blocks),
 		TEST(a_received_packet_waits_to_be_read),
 		TEST(a_sent_packet_waits_for_its_peer),
+		TEST(one_reader_releases_both_queues),
+		TEST(a_connection_without_a_task_can_be_reset),
+		TEST(a_connection_elsewhere_gets_no_command),
+		TEST(traffic_frees_packets_of_a_cpu),
 		TEST(a_pipe_in_flight_is_no_pending_close),
 		TEST(age_decides_the_word),
 		TEST(unknown_is_said),

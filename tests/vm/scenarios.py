@@ -14,6 +14,7 @@ from pipes import pipes
 from recorded import Recorded
 from refusals import Lockdown, refusals
 from reflinks import CloneMapped, IntoPinned, Reflinked, SharedDirectIO
+from sockets import network
 from spare import MountNamespace, Woken
 from top import LiveView
 from variations import Capabilities, Hidden, Hostile, Many, Paths, Signals
@@ -38,8 +39,6 @@ def ordinary():
               Scenario("two-pipes", "truncate", [PipeHolder(), PipeHolder()]),
               Scenario("pipe-and-dio", "truncate", [PipeHolder(), DirectIO("pwrite")])]
     found += [Scenario(how, "truncate", [AsyncIO(how)]) for how in ("aio", "io_uring")]
-    found += [Scenario(f"socket-{mode}", "truncate", [SocketHolder(mode)])
-              for mode in ("unix", "scm")]
     for op in MAIN_OPS:
         found += [Scenario("splice", op, [PipeHolder("--splice")]),
                   Scenario("tee", op, [PipeHolder("--tee")]),

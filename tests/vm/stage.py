@@ -295,6 +295,9 @@ class Stage:
         """The path by which the runner reaches what the programs call by this path."""
         return path
 
+    def settle(self):
+        """What has to be done once the programs have ended so that no page is held."""
+
     def create(self, path):
         self.files.append(path)
         fd = os.open(self.seen_here(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
@@ -337,6 +340,7 @@ class Stage:
         for program in self.programs:
             program.ended(2)
             program.close()
+        self.settle()
         for path in map(self.seen_here, self.files):
             if os.path.lexists(path):
                 os.unlink(path)
