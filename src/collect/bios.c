@@ -12,11 +12,6 @@
 #include "collect/snap.h"
 #include "util/array.h"
 
-/* include/linux/xarray.h */
-#define XA_CHUNK     64
-#define XA_NODE_TAG  2
-#define XA_DEPTH_MAX 3 /* 2^18 hardware queues */
-
 enum {
 	BDEVS_MAX = 1 << 16,
 	ADDRS_MAX = 1 << 12, /* disks; sets of tags */
@@ -90,8 +85,6 @@ static int find_disks(struct walk *w)
 	return err < 0 ? err : 0;
 }
 
-typedef int (*ptr_fn)(struct walk *w, u64 ptr);
-
 /* Calls fn for each of n pointers at addr. */
 static int each_pointer(struct walk *w, u64 addr, u64 n, ptr_fn fn)
 {
@@ -124,34 +117,19 @@ static u64 hw_queues(struct walk *w, u64 obj, enum kf f)
 	return n;
 }
 
-static int take_tags(struct walk *w, u64 tags)
+static int take_tags(void *arg, u64 tags)
 {
+	struct walk *w = arg;
+
 	return add_addr(w, &w->tags, tags);
 }
 
-static int take_hctx(struct walk *w, u64 hctx)
+static int take_hctx(void *arg, u64 hctx)
 {
+	struct walk *w = arg;
 	u64 tags;
 
 	return kmem_get(w->s->k, hctx, KF_HCTX_SCHED_TAGS, &tags) ? 0 : take_tags(w, tags);
-}
-
-static int take_xarray(struct walk *w, u64 entry, u32 depth)
-{
-	u64 slots[XA_CHUNK];
-	int err = 0;
-
-	if (!kmem_is_kernel_ptr(entry))
-		return 0;
-	if ((entry & 3) != XA_NODE_TAG)
-		return entry & 3 ? 0 : take_hctx(w, entry);
-	if (depth >= XA_DEPTH_MAX ||
-	    kmem_read(w->s->k, kmem_at(w->s->k, entry & ~3ULL, KF_XA_NODE_SLOTS), slots,
-		      sizeof(slots)))
-		return 0;
-	for (u32 i = 0; i < XA_CHUNK && err >= 0; i++)
-		err = take_xarray(w, slots[i], depth + 1);
-	return err;
 }
 
 static int find_sched_tags(struct walk *w, u64 queue, u64 elevator)
@@ -164,10 +142,9 @@ static int find_sched_tags(struct walk *w, u64 queue, u64 elevator)
 				    hw_queues(w, at, KF_ET_NR_HW), take_tags);
 	if (!kmem_get(k, queue, KF_QUEUE_HW_CTX, &at))
 		return each_pointer(w, at, hw_queues(w, queue, KF_QUEUE_NR_HW), take_hctx);
-	if (kmem_has(k, KF_QUEUE_HCTX_TABLE) &&
-	    !kmem_get(k, kmem_at(k, queue, KF_QUEUE_HCTX_TABLE), KF_XA_HEAD, &at))
-		return take_xarray(w, at, 0);
-	return 0;
+	if (!kmem_has(k, KF_QUEUE_HCTX_TABLE))
+		return 0;
+	return xarray_walk(w->s, kmem_at(k, queue, KF_QUEUE_HCTX_TABLE), take_hctx, w);
 }
 
 /* Queues share a set of tags when their devices share an adapter. */

@@ -232,6 +232,15 @@ int scm_add(struct snap *s);
 int fds_add(struct snap *s, struct kfd fd); /* 0, -E2BIG, -ENOMEM */
 int fds_resolve(struct snap *s);            /* after fds_add(): fills inodes. 0 or -errno */
 
+/* --- xarray.c */
+/* Takes one pointer of a collection. Negative, -errno, ends the walk. */
+typedef int (*ptr_fn)(void *arg, u64 ptr);
+/*
+ * Calls fn for the pointers in an xarray, once for a run of equal ones, as it stores a range. 0,
+ * -E2BIG when it has too many nodes, or the error of fn.
+ */
+int xarray_walk(struct snap *s, u64 xarray, ptr_fn fn, void *arg);
+
 /* --- bios.c */
 struct kbio {
 	u64 addr;
