@@ -241,7 +241,7 @@ typedef int (*ptr_fn)(void *arg, u64 ptr);
  */
 int xarray_walk(struct snap *s, u64 xarray, ptr_fn fn, void *arg);
 
-/* --- bios.c */
+/* --- bio.c */
 struct kbio {
 	u64 addr;
 	u64 vecs, end_io, private;
@@ -259,11 +259,21 @@ struct kbio_vec {
 };
 u32 bio_vecs(struct snap *s, const struct kbio *bio, struct kbio_vec *vecs, u32 max);
 const char *bio_disk_name(struct snap *s, const struct kbio *bio); /* NULL unknown */
+typedef int (*bio_fn)(void *arg, const struct kbio *bio);
+/* Calls fn for a chain of bios, to which the pointer at from leads; rq as in struct kbio. */
+int bio_chain_walk(struct snap *s, u64 from, u64 rq, bio_fn fn, void *arg);
+/* Whether {head, tail} are a bio_list: the end of the chain is its tail. */
+bool bio_list_is(struct snap *s, u64 head, u64 tail);
+
+/* --- dm.c */
+/* Calls fn for the bios that wait until this gendisk, of any kind, is resumed. */
+int dm_deferred_walk(struct snap *s, u64 disk, bio_fn fn, void *arg);
+
+/* --- disks.c */
 /*
  * Calls fn for every bio in a request of a block device, and for those that wait for a suspended
  * device-mapper device; stops at its first error.
  */
-typedef int (*bio_fn)(void *arg, const struct kbio *bio);
 int bios_walk(struct snap *s, bio_fn fn, void *arg);
 bool bios_available(const struct snap *s);
 
