@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* What a bio says: its pages, its device. */
+/* What a bio says: its pages, its device, whether the references are its own. */
 #include <errno.h>
 
 #include "collect/snap.h"
+
+#define OP_IS_WRITE 1 /* op_is_write(), include/linux/blk_types.h */
 
 enum {
 	VECS_MAX = 1 << 10,  /* BIO_MAX_VECS is 256 */
@@ -16,9 +18,10 @@ int bio_read(struct snap *s, u64 addr, struct kbio *ret)
 		{ addr, KF_BIO_PRIVATE, 0, 0 }, { addr, KF_BIO_FLAGS, 0, 0 },
 		{ addr, KF_BIO_VCNT, 0, 0 },    { addr, KF_BIO_IDX, 0, 0 },
 		{ addr, KF_BIO_SIZE, 0, 0 },    { addr, KF_BIO_DONE, 0, 0 },
+		{ addr, KF_BIO_OPF, 0, 0 },
 	};
 
-	if (!kmem_is_kernel_ptr(addr) || addr & 7 || kmem_getv(s->k, g, 8) || g[0].err || g[4].err)
+	if (!kmem_is_kernel_ptr(addr) || addr & 7 || kmem_getv(s->k, g, 9) || g[0].err || g[4].err)
 		return -EFAULT;
 	*ret = (struct kbio){
 		.addr = addr,
@@ -30,6 +33,7 @@ int bio_read(struct snap *s, u64 addr, struct kbio *ret)
 		.idx = g[5].val,
 		.size = g[6].val,
 		.done = g[7].val,
+		.writes = g[8].val & OP_IS_WRITE,
 	};
 	if (!kmem_is_kernel_ptr(ret->vecs) || ret->vecs & 7 || ret->vcnt > VECS_MAX ||
 	    ret->idx > VECS_MAX || (ret->end_io && !kmem_is_kernel_ptr(ret->end_io)))
@@ -69,21 +73,44 @@ u32 bio_vecs(struct snap *s, const struct kbio *bio, struct kbio_vec *vecs, u32 
 	return n;
 }
 
-const char *bio_disk_name(struct snap *s, const struct kbio *bio)
+bool bio_is_clone(struct snap *s, const struct kbio *bio)
 {
-	char name[32];
-	u64 disk;
+	return bio->flags >> s->k->field[KF_BIO_CLONED].off & 1;
+}
 
-	if (kmem_get(s->k, bio->addr, KF_BIO_BDEV, &disk)) {
-		if (kmem_get(s->k, bio->addr, KF_BIO_DISK, &disk))
-			return NULL;
-	} else if (kmem_get(s->k, disk, KF_BDEV_DISK, &disk)) {
-		return NULL;
-	}
-	if (!kmem_has(s->k, KF_DISK_NAME) ||
-	    kmem_read_string(s->k, kmem_at(s->k, disk, KF_DISK_NAME), name, sizeof(name)))
-		return NULL;
-	return snap_text(s, "%s", name);
+static bool has_flag(struct snap *s, const struct kbio *bio, enum kf flag)
+{
+	return kmem_has(s->k, flag) && bio->flags >> s->k->field[flag].off & 1;
+}
+
+bool bio_has_refs(struct snap *s, const struct kbio *bio)
+{
+	if (bio_is_clone(s, bio))
+		return false;
+	if (!kmem_has(s->k, KF_BIO_PAGE_PINNED))
+		return !has_flag(s, bio, KF_BIO_NO_PAGE_REF);
+	return has_flag(s, bio, KF_BIO_PAGE_PINNED) || has_flag(s, bio, KF_BIO_PAGE_REFFED);
+}
+
+static u64 rq_disk(struct snap *s, u64 rq)
+{
+	u64 queue, disk;
+
+	if (kmem_get(s->k, rq, KF_RQ_DISK, &disk) && !kmem_get(s->k, rq, KF_RQ_QUEUE, &queue))
+		kmem_get(s->k, queue, KF_QUEUE_DISK, &disk);
+	return disk;
+}
+
+/* The bio of a pass-through request need not name a device: blk_rq_map_user() of 6.1 sets none. */
+u64 bio_disk(struct snap *s, const struct kbio *bio)
+{
+	u64 bdev, disk = 0;
+
+	if (!kmem_get(s->k, bio->addr, KF_BIO_BDEV, &bdev))
+		kmem_get(s->k, bdev, KF_BDEV_DISK, &disk);
+	else
+		kmem_get(s->k, bio->addr, KF_BIO_DISK, &disk);
+	return disk || !bio->rq ? disk : rq_disk(s, bio->rq);
 }
 
 int bio_chain_walk(struct snap *s, u64 from, u64 rq, bio_fn fn, void *arg)

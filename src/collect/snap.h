@@ -186,6 +186,12 @@ s64 page_refs_now(struct snap *s, u64 head); /* -1 when unreadable */
 void file_tell(struct snap *s, u64 inode);
 /* Text that names what a file descriptor leads to: "/path (ext4)", "dm-0 (slow)". */
 const char *file_describe(struct snap *s, u64 file);
+/* The same of the block device that a file is, or that its filesystem is on; NULL none. */
+const char *file_device(struct snap *s, u64 file);
+/* The same of a gendisk; of a loop device "loop0 over /path (ext4)". */
+const char *disk_describe(struct snap *s, u64 disk);
+/* Where the inode's filesystem is mounted; NULL unknown. */
+const char *file_mount(struct snap *s, u64 inode);
 /* A path by which we can open a file that the task has open or mapped; NULL unknown. */
 const char *file_path_for(struct snap *s, const struct ktask *t, u64 file);
 /* A regular file whose pages are DAX pages; any address may be asked. */
@@ -247,6 +253,7 @@ struct kbio {
 	u64 vecs, end_io, private;
 	u32 flags, vcnt;
 	u32 idx, size, done; /* of its bi_iter */
+	bool writes;         /* to the device */
 	u64 from, first;     /* the pointer that leads to its list, and what it was */
 	u64 rq;              /* request that it is in; 0 none */
 };
@@ -258,7 +265,10 @@ struct kbio_vec {
 	u32 len, off;
 };
 u32 bio_vecs(struct snap *s, const struct kbio *bio, struct kbio_vec *vecs, u32 max);
-const char *bio_disk_name(struct snap *s, const struct kbio *bio); /* NULL unknown */
+bool bio_is_clone(struct snap *s, const struct kbio *bio);
+/* Whether it drops references of its pages when it completes: no clone does. */
+bool bio_has_refs(struct snap *s, const struct kbio *bio);
+u64 bio_disk(struct snap *s, const struct kbio *bio); /* gendisk of its device; 0 unknown */
 typedef int (*bio_fn)(void *arg, const struct kbio *bio);
 /* Calls fn for a chain of bios, to which the pointer at from leads; rq as in struct kbio. */
 int bio_chain_walk(struct snap *s, u64 from, u64 rq, bio_fn fn, void *arg);
@@ -268,6 +278,10 @@ bool bio_list_is(struct snap *s, u64 head, u64 tail);
 /* --- dm.c */
 /* Calls fn for the bios that wait until this gendisk, of any kind, is resumed. */
 int dm_deferred_walk(struct snap *s, u64 disk, bio_fn fn, void *arg);
+
+/* --- loop.c */
+/* struct file behind a gendisk that is a loop device; 0 for others and when it has none. */
+u64 loop_file(struct snap *s, u64 disk);
 
 /* --- disks.c */
 /*
@@ -280,9 +294,11 @@ bool bios_available(const struct snap *s);
 /* --- bio_owner.c */
 struct io_owner {
 	enum fact_how how;
-	u64 file;  /* what the I/O goes to; 0 unknown */
-	u64 task;  /* its submitter; 0 unknown */
-	u64 ioctx; /* struct kioctx of HOW_AIO */
+	bool known; /* made by code that is known here to take references of its pages */
+	u64 file;   /* what the I/O goes to; 0 unknown */
+	u64 task;   /* its submitter; 0 unknown or gone */
+	bool gone;  /* its submitter has ended and nothing is left of its process */
+	u64 ioctx;  /* struct kioctx of HOW_AIO */
 };
 struct symbol_cache {
 	struct {

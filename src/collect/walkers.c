@@ -9,7 +9,7 @@ const struct walker walkers[] = {
 	  walk_sockets_available, walk_sockets },
 	{ "direct I/O", "synchronous O_DIRECT holders are not found", walk_direct_io_available,
 	  walk_direct_io },
-	{ "bios in flight", "asynchronous O_DIRECT (libaio, io_uring) is not found",
+	{ "bios in flight", "O_DIRECT by libaio and io_uring, and SG_IO, are not found",
 	  walk_bios_available, walk_bios },
 	{ "page tables", "who maps a page is only a candidate", walk_mappings_available,
 	  walk_mappings },
