@@ -5,6 +5,7 @@ A scenario knows the truth from what it staged itself. With a verdict it ends wh
 names, otherwise what the truth names; in both cases the waiter must proceed then and not before.
 """
 
+from blockio import blockio
 from hang import (HUGE_INDEX, HUGE_PAGES, INDEX, MAIN_OPS, RANGE_OPS, Advice, AsyncIO, DirectIO,
                   Eviction, LostWakeup, PipeHolder, Quiet, Retouch, Scenario, SelfClose, SelfExit,
                   SelfTruncate, Session, SharedPipe, SocketHolder, Umount)
@@ -83,4 +84,4 @@ def unusual():
 
 def catalogue():
     """Fresh scenarios in the order in which they run on each filesystem."""
-    return [*ordinary(), *shared(), *unusual(), *refusals()]
+    return [*ordinary(), *blockio(), *shared(), *unusual(), *refusals()]

@@ -40,7 +40,9 @@ class Holder:
     pids: set
     confidences: tuple = ("exact",)
     object: str = None
-    targets: tuple = ()
+    targets: tuple = ()  # of which the target has one
+    through: tuple = ()  # and it has one of these
+    refs: int = None
 
 
 @dataclass
@@ -170,8 +172,11 @@ def check_holder(wait, truth):
     if pids(holder["tasks"]) != truth.pids:
         bad.append(f"{truth.how} names tasks {sorted(pids(holder['tasks']))}, "
                    f"not {sorted(truth.pids)}")
-    if truth.targets and not any(name in (holder.get("target") or "") for name in truth.targets):
-        bad.append(f"target is {holder.get('target')!r}, none of {truth.targets}")
+    for names in filter(None, (truth.targets, truth.through)):
+        if not any(name in (holder.get("target") or "") for name in names):
+            bad.append(f"target is {holder.get('target')!r}, none of {names}")
+    if truth.refs is not None and holder.get("refs") != truth.refs:
+        bad.append(f"{truth.how} has {holder.get('refs')} references, not {truth.refs}")
     return bad
 
 
@@ -249,11 +254,11 @@ def check(document, status, truths, stuck=()):
 # What advised commands may look like: nothing else is carried out here.
 COMMANDS = re.compile(r"kill (-[A-Z]+ )?\d+( \d+)*|kill -STOP \d+ *(;|&&) *kill -CONT \d+"
                       r"|dd if=/proc/\d+/fd/\d+ of=/dev/null bs=\d+ count=\d+"
-                      r"|dmsetup resume [\w./-]+")
+                      r"|dmsetup resume [\w./-]+|fsfreeze -u [\w./-]+|nbd-client -d /dev/nbd\d+")
 INSPECTIONS = re.compile(r"dmsetup info [\w./-]+")
 # The names that advice may give as its proof: scenarios follow it and see it work.
 PROOFS = {
-    "advice-vmsplice", "advice-dio", "advice-retouch", "lost-wakeup", "self/close",
+    "advice-vmsplice", "advice-dio", "advice-loop", "advice-nbd", "advice-retouch", "lost-wakeup", "self/close",
     "self/ftruncate",
 }
 
