@@ -202,6 +202,8 @@ struct fact_hold {
 	const char *object_kind; /* "pipe", "file", "vma", "bio"; NULL unknown */
 	const char *object_id;   /* "pipe:[4711]"; unique with object_kind */
 	const char *target;      /* where the I/O goes: device, file or peer; NULL none */
+	const char *device;      /* the block device that has to answer it; NULL none or unknown */
+	const char *frozen;      /* mount point of a frozen filesystem it waits for; NULL none */
 	const char *detail;      /* one clause of evidence for a reader; NULL none */
 	u64 held_ns;             /* how long it has been held, ns; FACT_UNKNOWN when not learned */
 	u64 drain_bytes;         /* pipe: bytes to read until the page is released; 0 n/a */

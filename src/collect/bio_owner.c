@@ -10,7 +10,10 @@
 #include <string.h>
 
 #include "collect/mm.h"
+#include "collect/task_flags.h"
 #include "util/array.h"
+
+#define REQ_OP_MASK 0xff /* include/linux/blk_types.h */
 
 enum { LEVELS_MAX = 8, AROUND = 256, IOCTXS_MAX = 1 << 16, IOCTX_BATCH = 128, NAME_MAX_LEN = 64 };
 
@@ -130,11 +133,40 @@ static void take_dio(struct snap *s, struct symbol_cache *c, struct io_owner *o,
 /* A pass-through request, as of SG_IO: who waits for it has the completion on its stack. */
 static void take_request(struct snap *s, struct io_owner *o, u64 rq)
 {
-	u64 data;
+	struct kget g[] = { { rq, KF_RQ_FLAGS, 0, 0 }, { rq, KF_RQ_END_DATA, 0, 0 } };
 
 	o->how = HOW_UNKNOWN;
-	if (rq && !kmem_get(s->k, rq, KF_RQ_END_DATA, &data))
-		o->task = task_of_stack(s, data);
+	if (!rq || kmem_getv(s->k, g, 2) || g[0].err || g[1].err)
+		return;
+	if ((g[0].val & REQ_OP_MASK) >= (u64)s->k->field[KF_REQ_OP_PASSTHROUGH].off)
+		o->how = HOW_SG_IO;
+	o->task = task_of_stack(s, g[1].val);
+}
+
+static bool is_live(const struct ktask *t)
+{
+	return !(t->r.state & (EXIT_ZOMBIE | EXIT_DEAD));
+}
+
+/* I/O outlives the thread that submitted it: then another one stands for the process, if any. */
+static void find_live(struct snap *s, struct io_owner *o)
+{
+	const struct ktask *t = task_find(s, o->task);
+	u64 exit_state;
+
+	if (t && is_live(t))
+		return;
+	/* of a task that is waited for no more, the request keeps the task_struct */
+	o->gone = t || (!kmem_get(s->k, o->task, KF_TASK_EXIT_STATE, &exit_state) && exit_state);
+	o->task = 0;
+	for (u32 i = 0; t && i < s->tasks.n && o->gone; i++) {
+		const struct ktask *other = &s->tasks.v[i];
+
+		if (other->r.tgid != t->r.tgid || !is_live(other))
+			continue;
+		o->task = other->r.task;
+		o->gone = false;
+	}
 }
 
 struct io_owner bio_owner(struct snap *s, struct symbol_cache *c, const struct kbio *bio)
@@ -142,7 +174,7 @@ struct io_owner bio_owner(struct snap *s, struct symbol_cache *c, const struct k
 	static const char *const on_stack[] = { "submit_bio_wait_endio", "bio_wait_end_io", NULL };
 	static const char *const generic[] = { "dio_bio_end_io", "dio_bio_end_aio", NULL };
 	const char *name = symbol_name(s, c, bio->end_io);
-	struct io_owner o = { .how = HOW_DIRECT_IO };
+	struct io_owner o = { .how = HOW_DIRECT_IO, .known = true };
 
 	if (!bio->end_io)
 		take_request(s, &o, bio->rq);
@@ -158,14 +190,11 @@ struct io_owner bio_owner(struct snap *s, struct symbol_cache *c, const struct k
 		o.task = task_of_stack(s, bio->private);
 	else if (!strcmp(name, "blkdev_bio_end_io_simple"))
 		o.task = bio->private;
-	if (!task_find(s, o.task))
-		o.task = 0;
+	else
+		o.known = false;
+	if (o.task)
+		find_live(s, &o);
 	return o;
-}
-
-static bool is_clone(struct snap *s, const struct kbio *bio)
-{
-	return bio->flags >> s->k->field[KF_BIO_CLONED].off & 1;
 }
 
 /* A bio with the same table of bio_vecs is what the clone was made of, or another clone. */
@@ -209,7 +238,7 @@ struct kbio bio_original(struct snap *s, struct symbol_cache *c, const struct kb
 {
 	struct kbio at = *bio, up;
 
-	for (u32 n = 0; n < LEVELS_MAX && is_clone(s, &at) && source_of(s, c, &at, &up); n++)
+	for (u32 n = 0; n < LEVELS_MAX && bio_is_clone(s, &at) && source_of(s, c, &at, &up); n++)
 		at = up;
 	return at;
 }
@@ -298,19 +327,18 @@ static s32 fd_of_call(struct snap *s, struct ktask *t, u64 *file)
 	return (s32)regs->args[0];
 }
 
-void io_name_call(struct snap *s, const struct io_owner *o, struct fact_hold *h,
-		  struct fact_releaser *r)
+u64 io_name_call(struct snap *s, const struct io_owner *o, struct fact_hold *h,
+		 struct fact_releaser *r)
 {
 	struct ktask *t = task_find(s, o->task);
-	u64 file;
+	u64 file = 0;
 	s32 fd = fd_of_call(s, t, &file);
 
 	h->held_ns = t ? task_asleep_ns(s, t) : FACT_UNKNOWN;
 	if (fd < 0)
-		return;
+		return o->file;
 	r->fd = fd;
 	h->object_kind = "file";
 	h->object_id = snap_text(s, "fd %d of %u", fd, t->r.tid);
-	if (!o->file)
-		h->target = file_describe(s, file);
+	return o->file ? o->file : file;
 }

@@ -180,16 +180,14 @@ void file_tell(struct snap *s, u64 inode)
 }
 
 /* "dm-0 (slow)": the disk's name, and what device-mapper calls it. */
-static const char *block_device(struct snap *s, u64 rdev)
+static const char *block_device(struct snap *s, u32 major, u32 minor)
 {
 	char path[64], *uevent, *name, *dm;
 	const char *text;
 
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/uevent", KDEV_MAJOR(rdev),
-		 KDEV_MINOR(rdev));
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/uevent", major, minor);
 	uevent = s->k->ops->read_file(s->k, path);
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/dm/name", KDEV_MAJOR(rdev),
-		 KDEV_MINOR(rdev));
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/dm/name", major, minor);
 	dm = s->k->ops->read_file(s->k, path);
 	if (dm)
 		dm[strcspn(dm, "\n")] = '\0';
@@ -198,7 +196,7 @@ static const char *block_device(struct snap *s, u64 rdev)
 		text = snap_text(s, dm ? "%.*s (%s)" : "%.*s", (int)strcspn(name + 8, "\n"),
 				 name + 8, dm);
 	else
-		text = snap_text(s, "block device %u:%u", KDEV_MAJOR(rdev), KDEV_MINOR(rdev));
+		text = snap_text(s, "block device %u:%u", major, minor);
 	free(uevent);
 	free(dm);
 	return text;
@@ -255,7 +253,50 @@ const char *file_describe(struct snap *s, u64 file)
 	i[1] = (struct kget){ inode, KF_INODE_RDEV, 0, 0 };
 	if (kmem_getv(s->k, i, 2) || i[0].err)
 		return NULL;
-	return S_ISBLK(i[0].val) ? block_device(s, i[1].val) : regular_file(s, file, inode);
+	if (S_ISBLK(i[0].val))
+		return block_device(s, KDEV_MAJOR(i[1].val), KDEV_MINOR(i[1].val));
+	return regular_file(s, file, inode);
+}
+
+const char *file_device(struct snap *s, u64 file)
+{
+	struct kget i[3];
+	u64 inode, dev;
+
+	if (kmem_get(s->k, file, KF_FILE_INODE, &inode))
+		return NULL;
+	i[0] = (struct kget){ inode, KF_INODE_MODE, 0, 0 };
+	i[1] = (struct kget){ inode, KF_INODE_RDEV, 0, 0 };
+	i[2] = (struct kget){ inode, KF_INODE_SB, 0, 0 };
+	if (kmem_getv(s->k, i, 3) || i[0].err || kmem_get(s->k, i[2].val, KF_SB_DEV, &dev))
+		return NULL;
+	if (S_ISBLK(i[0].val))
+		dev = i[1].val;
+	/* what has no device has a number of its own with major 0 */
+	return KDEV_MAJOR(dev) ? block_device(s, KDEV_MAJOR(dev), KDEV_MINOR(dev)) : NULL;
+}
+
+const char *disk_describe(struct snap *s, u64 disk)
+{
+	struct kget g[] = { { disk, KF_DISK_MAJOR, 0, 0 }, { disk, KF_DISK_MINOR, 0, 0 } };
+	u64 file = disk ? loop_file(s, disk) : 0;
+	const char *name, *behind = file ? file_describe(s, file) : NULL;
+
+	if (!disk || kmem_getv(s->k, g, 2) || g[0].err || g[1].err)
+		return NULL;
+	name = block_device(s, g[0].val, g[1].val);
+	return behind ? snap_text(s, "%s over %s", name, behind) : name;
+}
+
+const char *file_mount(struct snap *s, u64 inode)
+{
+	static struct mount m;
+	u32 major, minor;
+	u64 ino;
+
+	if (file_ids(s, inode, &major, &minor, &ino) || !mount_of(s, major, minor, &m))
+		return NULL;
+	return snap_text(s, "%s", m.point);
 }
 
 /* Path of a dentry below a mount that a mountinfo file lists; NULL when it lists none. */

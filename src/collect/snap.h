@@ -194,6 +194,12 @@ const char *file_describe(struct snap *s, u64 file);
 const char *file_path(struct snap *s, u64 file);
 /* "ext4", "pipefs"; NULL unknown. */
 const char *file_fstype(struct snap *s, u64 inode);
+/* The same of the block device that a file is, or that its filesystem is on; NULL none. */
+const char *file_device(struct snap *s, u64 file);
+/* The same of a gendisk; of a loop device "loop0 over /path (ext4)". */
+const char *disk_describe(struct snap *s, u64 disk);
+/* Where the inode's filesystem is mounted; NULL unknown. */
+const char *file_mount(struct snap *s, u64 inode);
 /* A path by which we can open a file that the task has open or mapped; NULL unknown. */
 const char *file_path_for(struct snap *s, const struct ktask *t, u64 file);
 /* A regular file whose pages are DAX pages; any address may be asked. */
@@ -252,12 +258,22 @@ int scm_add(struct snap *s);
 int fds_add(struct snap *s, struct kfd fd); /* 0, -E2BIG, -ENOMEM */
 int fds_resolve(struct snap *s);            /* after fds_add(): fills inodes. 0 or -errno */
 
-/* --- bios.c */
+/* --- xarray.c */
+/* Takes one pointer of a collection. Negative, -errno, ends the walk. */
+typedef int (*ptr_fn)(void *arg, u64 ptr);
+/*
+ * Calls fn for the pointers in an xarray, once for a run of equal ones, as it stores a range. 0,
+ * -E2BIG when it has too many nodes, or the error of fn.
+ */
+int xarray_walk(struct snap *s, u64 xarray, ptr_fn fn, void *arg);
+
+/* --- bio.c */
 struct kbio {
 	u64 addr;
 	u64 vecs, end_io, private;
 	u32 flags, vcnt;
 	u32 idx, size, done; /* of its bi_iter */
+	bool writes;         /* to the device */
 	u64 from, first;     /* the pointer that leads to its list, and what it was */
 	u64 rq;              /* request that it is in; 0 none */
 };
@@ -271,21 +287,40 @@ struct kbio_vec {
 u32 bio_vecs(struct snap *s, const struct kbio *bio, struct kbio_vec *vecs, u32 max);
 /* References of the folio by a table: one for each of its pages. */
 u32 vecs_count_refs(struct snap *s, const struct kbio_vec *vecs, u32 n, const struct kpage *p);
-const char *bio_disk_name(struct snap *s, const struct kbio *bio); /* NULL unknown */
+bool bio_is_clone(struct snap *s, const struct kbio *bio);
+/* Whether it drops references of its pages when it completes: no clone does. */
+bool bio_has_refs(struct snap *s, const struct kbio *bio);
+u64 bio_disk(struct snap *s, const struct kbio *bio); /* gendisk of its device; 0 unknown */
+typedef int (*bio_fn)(void *arg, const struct kbio *bio);
+/* Calls fn for a chain of bios, to which the pointer at from leads; rq as in struct kbio. */
+int bio_chain_walk(struct snap *s, u64 from, u64 rq, bio_fn fn, void *arg);
+/* Whether {head, tail} are a bio_list: the end of the chain is its tail. */
+bool bio_list_is(struct snap *s, u64 head, u64 tail);
+
+/* --- dm.c */
+/* Calls fn for the bios that wait until this gendisk, of any kind, is resumed. */
+int dm_deferred_walk(struct snap *s, u64 disk, bio_fn fn, void *arg);
+
+/* --- loop.c */
+/* struct file behind a gendisk that is a loop device; 0 for others and when it has none. */
+u64 loop_file(struct snap *s, u64 disk);
+
+/* --- disks.c */
 /*
  * Calls fn for every bio in a request of a block device, and for those that wait for a suspended
  * device-mapper device; stops at its first error.
  */
-typedef int (*bio_fn)(void *arg, const struct kbio *bio);
 int bios_walk(struct snap *s, bio_fn fn, void *arg);
 bool bios_available(const struct snap *s);
 
 /* --- bio_owner.c */
 struct io_owner {
 	enum fact_how how;
-	u64 file;  /* what the I/O goes to; 0 unknown */
-	u64 task;  /* its submitter; 0 unknown */
-	u64 ioctx; /* struct kioctx of HOW_AIO */
+	bool known; /* made by code that is known here to take references of its pages */
+	u64 file;   /* what the I/O goes to; 0 unknown */
+	u64 task;   /* its submitter; 0 unknown or gone */
+	bool gone;  /* its submitter has ended and nothing is left of its process */
+	u64 ioctx;  /* struct kioctx of HOW_AIO */
 };
 struct symbol_cache {
 	struct {
@@ -303,7 +338,7 @@ struct io_owner kiocb_owner(struct snap *s, struct symbol_cache *c, u64 iocb);
  * Names the descriptor of a synchronous call as the object, and the file as the target if there is
  * none, the same way whoever finds the hold.
  */
-void io_name_call(struct snap *s, const struct io_owner *o, struct fact_hold *h,
+u64 io_name_call(struct snap *s, const struct io_owner *o, struct fact_hold *h,
 		  struct fact_releaser *r);
 /* The bio that a split or clone was made of, as far up as can be seen; else the bio itself. */
 struct kbio bio_original(struct snap *s, struct symbol_cache *c, const struct kbio *bio);

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "collect/snap.h"
 #include "util/array.h"
@@ -17,15 +18,16 @@ enum { VECS_MAX = 1024, HITS_MAX = 1 << 14 };
 struct hit {
 	const struct kpage *page;
 	struct kbio bio;
+	u64 disk; /* gendisk in which it waits: further down than bio where that was cloned */
 	u32 refs;
-	bool clone; /* of a bio that was not found; has no references of its own */
+	bool doubtful; /* clone of what was not found, or of unknown make: may have no references */
 };
 
-/* All bios of one submitter to one target with one page. */
+/* All bios of one submitter to one target that hold one page. */
 struct group {
 	const struct kpage *page;
 	struct io_owner owner;
-	const struct kbio *bio; /* the first one */
+	const struct hit *first;
 	u32 refs, bios;
 };
 
@@ -54,7 +56,7 @@ static int add_hit(struct search *w, const struct hit *hit)
 	int err;
 
 	if (known) {
-		if (known->clone)
+		if (known->doubtful)
 			*known = *hit;
 		return 0;
 	}
@@ -73,9 +75,12 @@ static int add_hits(struct search *w, const struct kbio *bio)
 	static struct kbio_vec vecs[VECS_MAX];
 	struct snap *s = w->s;
 	struct kbio top = bio_original(s, &w->symbols, bio);
+	struct io_owner owner = bio_owner(s, &w->symbols, &top);
 	u32 n = bio_vecs(s, &top, vecs, VECS_MAX);
 	int err = 0;
 
+	if (!bio_is_clone(s, &top) && !bio_has_refs(s, &top))
+		return 0; /* the pages belong to whoever made it, such as a pipe or a loop device */
 	if (!bio_still_there(s, bio)) {
 		snap_lost(s, LOSS_TORN, "bios", 1);
 		return 0;
@@ -85,7 +90,8 @@ static int add_hits(struct search *w, const struct kbio *bio)
 			.page = &s->pages[i],
 			.bio = top,
 			.refs = vecs_count_refs(s, vecs, n, &s->pages[i]),
-			.clone = top.flags >> s->k->field[KF_BIO_CLONED].off & 1,
+			.disk = bio_disk(s, bio),
+			.doubtful = bio_is_clone(s, &top) || !owner.known,
 		};
 
 		err = h.refs ? add_hit(w, &h) : 0;
@@ -119,7 +125,7 @@ static int take_bio(void *arg, const struct kbio *bio)
 static bool page_is_explained(const struct search *w, const struct kpage *p)
 {
 	for (u32 i = 0; i < w->nr_hits; i++)
-		if (w->hits[i].page == p && !w->hits[i].clone)
+		if (w->hits[i].page == p && !w->hits[i].doubtful)
 			return true;
 	return false;
 }
@@ -133,13 +139,14 @@ static struct group *group_of(struct search *w, const struct hit *h)
 		const struct io_owner *known = &w->groups[i].owner;
 
 		if (w->groups[i].page == h->page && known->how == o.how && known->task == o.task &&
-		    known->ioctx == o.ioctx && known->file == o.file)
+		    known->ioctx == o.ioctx && known->file == o.file &&
+		    (o.how == HOW_DIRECT_IO || w->groups[i].first->disk == h->disk))
 			return &w->groups[i];
 	}
 	w->s->err = array_grow(&w->groups, w->nr_groups, sizeof(*w->groups));
 	if (w->s->err)
 		return NULL;
-	w->groups[w->nr_groups++] = (struct group){ h->page, o, &h->bio, 0, 0 };
+	w->groups[w->nr_groups++] = (struct group){ h->page, o, h, 0, 0 };
 	return &w->groups[i];
 }
 
@@ -149,8 +156,8 @@ static void group_hits(struct search *w)
 		const struct hit *h = &w->hits[i];
 		struct group *g;
 
-		/* it may be a clone of what was found: a reference must not count twice */
-		if (h->clone && page_is_explained(w, h->page))
+		/* it may be made of what was found: a reference must not count twice */
+		if (h->doubtful && page_is_explained(w, h->page))
 			continue;
 		g = group_of(w, h);
 		if (!g)
@@ -158,6 +165,32 @@ static void group_hits(struct search *w)
 		g->refs += h->refs;
 		g->bios++;
 	}
+}
+
+/* Where a frozen filesystem is mounted, if that keeps the device from writing. */
+static const char *frozen_below(struct snap *s, u64 disk)
+{
+	u64 file = disk ? loop_file(s, disk) : 0, inode, sb, frozen;
+
+	if (!file || kmem_get(s->k, file, KF_FILE_INODE, &inode) ||
+	    kmem_get(s->k, inode, KF_INODE_SB, &sb) || kmem_get(s->k, sb, KF_SB_FROZEN, &frozen) ||
+	    !frozen)
+		return NULL;
+	return file_mount(s, inode);
+}
+
+static void tell_target(struct snap *s, const struct group *g, u64 file, struct fact_hold *h)
+{
+	u64 disk = g->first->disk;
+
+	h->target = file ? file_describe(s, file) : NULL;
+	h->device = disk_describe(s, disk);
+	if (!h->target)
+		h->target = h->device;
+	else if (h->device && strcmp(h->target, h->device) != 0)
+		h->target = snap_text(s, "%s on %s", h->target, h->device);
+	if (g->first->bio.writes)
+		h->frozen = frozen_below(s, disk);
 }
 
 /* How long a request is under way; a bio outside of one says no time. */
@@ -172,7 +205,12 @@ static u64 age_of(struct snap *s, const struct kbio *bio)
 
 static const char *describe(struct snap *s, const struct group *g, bool known)
 {
-	const char *who = known ? "" : "; the task that submitted it was not found";
+	const char *who = "";
+
+	if (g->owner.gone)
+		who = "; the task that submitted it has ended";
+	else if (!known)
+		who = "; the task that submitted it was not found";
 
 	if (g->bios == 1)
 		return snap_text(s, "its bio names the page%s", who);
@@ -184,20 +222,19 @@ static void tell_hold(struct snap *s, const struct group *g)
 	struct fact f = { .type = FACT_HOLD };
 	struct fact_hold *h = &f.hold;
 	struct fact_releaser *releasers = io_releasers(s, &g->owner, &h->nr_releasers);
+	u64 file = g->owner.file;
 
 	h->page = g->page->head;
 	h->how = g->owner.how;
 	h->confidence = CONF_EXACT;
 	h->refs = g->refs;
 	h->object_kind = "bio";
-	h->object_id = snap_text(s, "0x%llx", (unsigned long long)g->bio->addr);
-	h->target = g->owner.file ? file_describe(s, g->owner.file) : NULL;
-	h->held_ns = age_of(s, g->bio);
+	h->object_id = snap_text(s, "0x%llx", (unsigned long long)g->first->bio.addr);
+	h->held_ns = age_of(s, &g->first->bio);
 	h->releasers = releasers;
 	if (h->how == HOW_DIRECT_IO && h->nr_releasers)
-		io_name_call(s, &g->owner, h, releasers);
-	if (!h->target)
-		h->target = bio_disk_name(s, g->bio);
+		file = io_name_call(s, &g->owner, h, releasers);
+	tell_target(s, g, file, h);
 	h->detail = describe(s, g, h->nr_releasers);
 	snap_emit(s, &f);
 	free(releasers);

@@ -336,6 +336,7 @@ static void tell_hold(struct search *w, const struct hit *hit)
 	struct fact f = { .type = FACT_HOLD };
 	struct fact_hold *h = &f.hold;
 	struct fact_releaser *releasers = io_releasers(s, &hit->owner, &h->nr_releasers);
+	u64 file = hit->owner.file;
 
 	h->page = hit->page->head;
 	h->how = HOW_FUSE;
@@ -343,12 +344,12 @@ static void tell_hold(struct search *w, const struct hit *hit)
 	h->refs = hit->refs;
 	h->object_kind = "request";
 	h->object_id = snap_text(s, "0x%llx", (unsigned long long)hit->request);
-	h->target = describe_target(w, hit->owner.file);
 	h->detail = "its request to the server names the page";
 	h->held_ns = FACT_UNKNOWN;
 	h->releasers = releasers;
 	if (hit->owner.how == HOW_DIRECT_IO && h->nr_releasers)
-		io_name_call(s, &hit->owner, h, releasers);
+		file = io_name_call(s, &hit->owner, h, releasers);
+	h->target = describe_target(w, file);
 	snap_emit(s, &f);
 	free(releasers);
 }

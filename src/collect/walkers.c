@@ -13,7 +13,7 @@ const struct walker walkers[] = {
 	  walk_deferred_available, walk_deferred },
 	{ "direct I/O", "synchronous O_DIRECT holders are not found", walk_direct_io_available,
 	  walk_direct_io },
-	{ "bios in flight", "asynchronous O_DIRECT (libaio, io_uring) is not found",
+	{ "bios in flight", "O_DIRECT by libaio and io_uring, and SG_IO, are not found",
 	  walk_bios_available, walk_bios },
 	{ "calls in the middle", "pages of process_vm_readv(2) and core dumps are not found",
 	  walk_calls_available, walk_calls },

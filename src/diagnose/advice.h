@@ -28,6 +28,21 @@ const char *wait_uninterruptible(const struct wfg_wait *wait);
 /* What makes the holders let go by themselves. */
 void advise_release(struct verdict *v);
 
+/* What has to go as well, beside the references that the advice releases. */
+void advice_add_remaining(struct strbuf *sb, const struct wfg_page *page, s64 released);
+/* What comes of it when references of the page go and the holder loses nothing. */
+void advice_add_outcome(struct strbuf *sb, const struct wfg_wait *wait, s64 released);
+/* That the waiter may sleep on although a bio has completed, where that can be. */
+void advice_add_lost_wakeup(struct strbuf *sb, const struct wfg_page *page);
+
+/*
+ * Devices, advice_device.c, for a hold of refs references together with others of the same device:
+ * make one go on that somebody stopped. false: it is none of those.
+ */
+bool advise_resume(struct verdict *v, const struct wfg_hold *h, s64 refs);
+/* Have the I/O fail, where a command does that. */
+void advise_disconnect(struct verdict *v, const struct wfg_hold *h, s64 refs);
+
 /* Ending holders, and notes on those that are not to be ended. */
 void advise_end(struct verdict *v);
 

@@ -28,8 +28,7 @@ bool advise_drain(struct verdict *v, const struct wfg_hold *h)
 	return true;
 }
 
-/* What has to go as well, beside the references that the advice releases. */
-static void add_remaining(struct strbuf *sb, const struct wfg_page *page, s64 released)
+void advice_add_remaining(struct strbuf *sb, const struct wfg_page *page, s64 released)
 {
 	s64 rest = page->busy - released;
 
@@ -41,8 +40,7 @@ static void add_remaining(struct strbuf *sb, const struct wfg_page *page, s64 re
 	sb_puts(sb, " to go as well before the wait ends.");
 }
 
-/* What comes of it when references of the page go and the holder loses nothing. */
-static void add_outcome(struct strbuf *sb, const struct wfg_wait *wait, s64 released)
+void advice_add_outcome(struct strbuf *sb, const struct wfg_wait *wait, s64 released)
 {
 	sb_puts(sb, released == 1 ? " the reference goes" : " the references go");
 	if (wait->page->busy <= released) {
@@ -51,7 +49,7 @@ static void add_outcome(struct strbuf *sb, const struct wfg_wait *wait, s64 rele
 		sb_puts(sb, " goes on");
 	}
 	sb_puts(sb, "; nothing is lost.");
-	add_remaining(sb, wait->page, released);
+	advice_add_remaining(sb, wait->page, released);
 }
 
 static bool is_queued(const struct wfg_wait *wait, const struct wfg_task *task)
@@ -120,7 +118,7 @@ static void advise_readers(struct verdict *v, const struct wfg_hold *h, s64 refs
 	} else {
 		sb_puts(&effect, "Once the data of the page is read,");
 	}
-	add_outcome(&effect, v->wait, refs);
+	advice_add_outcome(&effect, v->wait, refs);
 	add_late_free(&effect, h);
 	processes_free(&readers);
 	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
@@ -157,7 +155,7 @@ static void advise_kill_connection(struct verdict *v, const struct wfg_hold *h)
 	sb_puts(&effect, "Resets this connection, which no task has open any more: data that its "
 			 "peer has not acknowledged is lost. Linux 5.10 keeps the connection, "
 			 "then empty, in its table.");
-	add_remaining(&effect, v->wait->page, h->h.refs);
+	advice_add_remaining(&effect, v->wait->page, h->h.refs);
 	verdict_advice(v, ADVICE_COMMAND, "advice-orphan", &action, &effect);
 }
 
@@ -168,53 +166,14 @@ static void advise_peer(struct verdict *v, const struct wfg_hold *h)
 	sb_printf(&action, "Let the peer%s%s of %s read.", h->h.target ? " " : "",
 		  h->h.target ? h->h.target : "", h->h.object_id ? h->h.object_id : "the socket");
 	sb_puts(&effect, "Once it has taken the data,");
-	add_outcome(&effect, v->wait, h->h.refs);
+	advice_add_outcome(&effect, v->wait, h->h.refs);
 	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
 }
 
-/*
- * The device-mapper name in "dm-0 (slow)". Only what the shell takes literally: dmsetup(8) allows
- * more in a name, but a name is chosen by others and the command is pasted as root.
- */
-static bool dm_name(const char *target, const char **name, int *len)
+/* What has to answer: the device that the I/O is stuck in, else where it was sent. */
+static const char *hold_device(const struct wfg_hold *h)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-				    "+.:@_-";
-	const char *s = target;
-
-	if (!s || strncmp(s, "dm-", 3) != 0)
-		return false;
-	s += 3 + strspn(s + 3, "0123456789");
-	if (strncmp(s, " (", 2) != 0)
-		return false;
-	*name = s + 2;
-	*len = strspn(*name, plain);
-	return *len && **name != '-' && (*name)[*len] == ')';
-}
-
-/*
- * Where a count of 1 is idle, only one of the ways to drop a reference wakes the waiter, and the
- * completion of a bio took another one for some time (6.1.y, bio.c __bio_release_pages()).
- */
-static void add_lost_wakeup(struct strbuf *sb, const struct wfg_page *page)
-{
-	if (page->p.idle_refs == 1)
-		sb_puts(sb, " Should it sleep on, run daxtrace again: Linux 6.1 can lose this "
-			    "wake-up.");
-}
-
-static void advise_dm(struct verdict *v, const char *name, int len, s64 refs)
-{
-	struct strbuf action = { 0 }, effect = { 0 };
-
-	sb_printf(&action, "dmsetup info %.*s", len, name);
-	sb_puts(&effect, "Shows whether the device is SUSPENDED; changes nothing.");
-	verdict_advice(v, ADVICE_COMMAND, "advice-dio", &action, &effect);
-	sb_printf(&action, "dmsetup resume %.*s", len, name);
-	sb_puts(&effect, "Lets a suspended device go on: when the I/O completes,");
-	add_outcome(&effect, v->wait, refs);
-	add_lost_wakeup(&effect, v->wait->page);
-	verdict_advice(v, ADVICE_COMMAND, "advice-dio", &action, &effect);
+	return h->h.device ? h->h.device : h->h.target;
 }
 
 static bool same_text(const char *x, const char *y)
@@ -224,7 +183,7 @@ static bool same_text(const char *x, const char *y)
 
 static bool same_target(const struct wfg_hold *a, const struct wfg_hold *b)
 {
-	return hold_is_io(a) && hold_is_io(b) && same_text(a->h.target, b->h.target);
+	return hold_is_io(a) && hold_is_io(b) && same_text(hold_device(a), hold_device(b));
 }
 
 /* Reading one socket releases what it has received and what its peer has yet to send. */
@@ -294,27 +253,25 @@ static void advise_abort(struct verdict *v, const struct wfg_hold *h, s64 refs)
 	sb_puts(&effect, "Fails this I/O and every other request to the server; its filesystem "
 			 "is of no use until it is mounted again. The end of the server does the "
 			 "same.");
-	add_remaining(&effect, v->wait->page, refs);
+	advice_add_remaining(&effect, v->wait->page, refs);
 	verdict_advice(v, ADVICE_COMMAND, "advice-fuse", &action, &effect);
 }
 
 static void advise_target(struct verdict *v, const struct wfg_hold *h, s64 refs)
 {
 	struct strbuf action = { 0 }, effect = { 0 };
-	const char *name;
-	int len;
+	const char *device = hold_device(h);
 
-	if (dm_name(h->h.target, &name, &len)) {
-		advise_dm(v, name, len, refs);
+	if (advise_resume(v, h, refs))
 		return;
-	}
 	sb_printf(&action, "Make %s answer.",
-		  h->h.target ? h->h.target : "the device or server that the I/O goes to");
+		  device ? device : "the device or server that the I/O goes to");
 	sb_puts(&effect, "When the I/O completes,");
-	add_outcome(&effect, v->wait, refs);
+	advice_add_outcome(&effect, v->wait, refs);
 	if (h->h.how == HOW_DIRECT_IO || h->h.how == HOW_AIO || h->h.how == HOW_IO_URING)
-		add_lost_wakeup(&effect, v->wait->page);
+		advice_add_lost_wakeup(&effect, v->wait->page);
 	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
+	advise_disconnect(v, h, refs);
 }
 
 static void note_io(struct verdict *v, const struct wfg_hold *h)
@@ -428,7 +385,7 @@ static void advise_end_holder(struct verdict *v, const struct wfg_hold *h, s64 r
 	phrase_task(&effect, task);
 	sb_printf(&effect, ", which closes %s; what nobody has read from it is lost.",
 		  hold_reads(h) ? hold_reads(h) : "the pipe");
-	add_remaining(&effect, v->wait->page, refs);
+	advice_add_remaining(&effect, v->wait->page, refs);
 	add_late_free(&effect, h);
 	verdict_advice(v, ADVICE_COMMAND, proof_of_kill(task, h), &action, &effect);
 }
@@ -464,7 +421,7 @@ static void advise_end_call(struct verdict *v, const struct wfg_hold *h)
 	sb_puts(&effect,
 		dumps ? ", which is dead but for its core dump; the dump stays incomplete." :
 			" and with it the call that holds the page.");
-	add_remaining(&effect, v->wait->page, h->h.refs);
+	advice_add_remaining(&effect, v->wait->page, h->h.refs);
 	verdict_advice(v, ADVICE_COMMAND,
 		       dumps                      ? "advice-coredump" :
 		       h->h.how == HOW_PROCESS_VM ? "advice-process-vm" :
@@ -479,7 +436,7 @@ static void advise_handler(struct verdict *v, const struct wfg_hold *h)
 
 	sb_printf(&action, "Let %s be read.", h->h.target ? h->h.target : "the core dump");
 	sb_puts(&effect, "When the dump goes on,");
-	add_outcome(&effect, v->wait, h->h.refs);
+	advice_add_outcome(&effect, v->wait, h->h.refs);
 	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
 }
 
@@ -547,7 +504,7 @@ static void advise_end_mappers(struct verdict *v)
 		sb_puts(&effect,
 			p.n == 1 ? " and with it its mapping" : " and with them the mappings");
 		sb_puts(&effect, " (munmap(2) by the program itself does the same).");
-		add_remaining(&effect, v->wait->page, refs);
+		advice_add_remaining(&effect, v->wait->page, refs);
 		verdict_advice(v, ADVICE_COMMAND, "advice-retouch", &action, &effect);
 	}
 	processes_free(&p);
@@ -564,7 +521,7 @@ static void advise_traffic(struct verdict *v, const struct wfg_hold *h)
 		return;
 	sb_printf(&action, "taskset -c %u ping -c 1 127.0.0.1", cpu);
 	sb_printf(&effect, "Makes CPU %u receive a packet, and so free those that were read:", cpu);
-	add_outcome(&effect, v->wait, h->h.refs);
+	advice_add_outcome(&effect, v->wait, h->h.refs);
 	verdict_advice(v, ADVICE_COMMAND, "advice-deferred", &action, &effect);
 }
 

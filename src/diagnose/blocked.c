@@ -27,9 +27,13 @@ static void phrase_object(struct strbuf *sb, const struct wfg_hold *h)
 
 static void phrase_purpose(struct strbuf *sb, const struct wfg_hold *h)
 {
-	sb_puts(sb, "held by ");
-	phrase_releasers(sb, h, NAMED);
-	sb_printf(sb, " for %s", mechanism_of(h->h.how)->purpose);
+	sb_puts(sb, "held ");
+	if (h->nr_releasers) {
+		sb_puts(sb, "by ");
+		phrase_releasers(sb, h, NAMED);
+		sb_putc(sb, ' ');
+	}
+	sb_printf(sb, "for %s", mechanism_of(h->h.how)->purpose);
 	if (h->h.target)
 		sb_printf(sb, "%s%s", mechanism_at(h->h.how), h->h.target);
 	else if (hold_is_io(h))

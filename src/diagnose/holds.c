@@ -119,9 +119,14 @@ static void explain_io(struct strbuf *sb, const struct wfg_hold *h)
 	const struct mechanism *m = mechanism_of(h->h.how);
 	const char *call = submitting_call(h);
 
-	phrase_releasers(sb, h, NAMED);
-	sb_puts(sb, h->nr_releasers > 1 ? " use" : " uses");
-	sb_printf(sb, " the page as buffer of %s to %s%s that has not completed, ", m->purpose,
+	if (h->nr_releasers) {
+		phrase_releasers(sb, h, NAMED);
+		sb_puts(sb, h->nr_releasers > 1 ? " use" : " uses");
+		sb_puts(sb, " the page");
+	} else {
+		sb_puts(sb, "The page is used");
+	}
+	sb_printf(sb, " as buffer of %s to %s%s that has not completed, ", m->purpose,
 		  h->h.target ? h->h.target : "an unknown target", m->by);
 	phrase_count(sb, h->h.refs, "reference");
 	add_common(sb, h);

@@ -55,8 +55,8 @@ int fact_visit_hold(struct fact_hold *f, struct fact_visitor *v)
 		f->nr_releasers = 0;
 	f->releasers = releasers;
 	return err ? err :
-		     VISIT_STRINGS(v, &f->object_kind, &f->object_id, &f->target, &f->detail,
-				   &f->peer);
+		     VISIT_STRINGS(v, &f->object_kind, &f->object_id, &f->target, &f->device,
+				   &f->frozen, &f->detail, &f->peer);
 }
 
 int fact_visit(struct fact *f, struct fact_visitor *v)

@@ -44,6 +44,12 @@ static void assert_status(struct scene *s, int status)
 #define assert_has(string, part)   assert_non_null(strstr(string, part))
 #define assert_hasnt(string, part) assert_null(strstr(string, part))
 
+static void assert_no_command(const struct finding *f, const char *name)
+{
+	for (u32 i = 0; i < f->nr_advice; i++)
+		assert_hasnt(f->advice[i].action, name);
+}
+
 /* A pipe of another process that nobody reads. */
 static const struct finding *foreign_pipe(struct scene *s)
 {
@@ -424,6 +430,19 @@ static const struct finding *held_for(struct scene *s, enum fact_how how, const 
 	return scene_diagnose(s);
 }
 
+static const struct finding *io_stuck_in(struct scene *s, const char *device, const char *frozen)
+{
+	struct fact_hold h = make_hold(HOW_AIO, CONF_EXACT);
+	struct fact_releaser rel = { .task = task_id(4181), .fd = -1 };
+
+	h.target = "dm-0 (volume)";
+	h.device = device;
+	h.frozen = frozen;
+	scene_task(s, make_task(4181, "qemu"));
+	scene_hold(s, h, &rel, 1);
+	return scene_diagnose(s);
+}
+
 static void process_vm_is_ended_with_its_caller(void **state)
 {
 	const struct finding *f = held_for(*state, HOW_PROCESS_VM, "memory of db[77]");
@@ -471,6 +490,41 @@ static void no_other_fuse_connection_is_aborted(void **state)
 	scene_init(*state);
 }
 
+static void advice_is_for_the_device_that_stalls(void **state)
+{
+	const struct finding *f = io_stuck_in(*state, "sda", NULL);
+
+	assert_string_equal(f->advice[0].action, "Make sda answer.");
+	assert_no_command(f, "dmsetup");
+}
+
+static void network_block_device_can_be_disconnected(void **state)
+{
+	const struct finding *f = io_stuck_in(*state, "nbd12p1", NULL);
+
+	assert_string_equal(f->advice[0].action, "Make nbd12p1 answer.");
+	assert_string_equal(f->advice[1].action, "nbd-client -d /dev/nbd12");
+	assert_has(f->advice[1].effect, "What was to be written is lost");
+	assert_string_equal(f->advice[1].proven_by, "advice-nbd");
+}
+
+static void frozen_filesystem_is_to_be_thawed(void **state)
+{
+	const struct finding *f = io_stuck_in(*state, "loop0 over /mnt/lower/image (ext4)",
+					      "/mnt/lower");
+
+	assert_string_equal(f->advice[0].action, "fsfreeze -u /mnt/lower");
+	assert_string_equal(f->advice[0].proven_by, "advice-loop");
+}
+
+static void hostile_mount_points_reach_no_shell(void **state)
+{
+	const struct finding *f = io_stuck_in(*state, "loop0 over /a b/image (ext4)", "/a b");
+
+	assert_no_command(f, "fsfreeze");
+	assert_string_equal(f->advice[0].action, "Make loop0 over /a b/image (ext4) answer.");
+}
+
 static void hostile_device_names_reach_no_shell(void **state)
 {
 	static const char *const names[] = { "dm-0 (a;reboot)", "dm-0 (a b)", "dm-0 (-f)",
@@ -480,12 +534,9 @@ static void hostile_device_names_reach_no_shell(void **state)
 	scene_teardown(state);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		struct scene *s = *state;
-		const struct finding *f;
 
 		scene_init(s);
-		f = direct_io(s, names[i]);
-		for (u32 a = 0; a < f->nr_advice; a++)
-			assert_hasnt(f->advice[a].action, "dmsetup");
+		assert_no_command(direct_io(s, names[i]), "dmsetup");
 		scene_teardown(state);
 	}
 	scene_init(*state);
@@ -1109,6 +1160,10 @@ int main(void)
 		TEST(no_other_fuse_connection_is_aborted),
 		TEST(direct_io_to_device_mapper),
 		TEST(direct_io_elsewhere),
+		TEST(advice_is_for_the_device_that_stalls),
+		TEST(network_block_device_can_be_disconnected),
+		TEST(frozen_filesystem_is_to_be_thawed),
+		TEST(hostile_mount_points_reach_no_shell),
 		TEST(hostile_device_names_reach_no_shell),
 		TEST(own_direct_io_is_no_deadlock),
 		TEST(mappings_alone),

@@ -65,22 +65,28 @@ class SharedPipe(PipeHolder):
 
 
 class DirectIO:
-    """A page under synchronous direct I/O to a suspended device."""
+    """A page under synchronous direct I/O to a device that stalls."""
     frees_by_bio = True
+    how = "direct_io"
 
     def __init__(self, *call):
-        self.call, self.program, self.names = call, None, ()
+        self.call, self.program = call, None
+        self.names = self.through = ()
+
+    def stall(self, stage):
+        device = stage.stall()
+        self.names, self.through = device.names, device.through
 
     def start(self, stage, index):
-        self.names = stage.stall().names
-        self.program = stage.start("hold_dio", *self.call, stage.path, index, st.Stall.PATH)
+        self.stall(stage)
+        self.program = stage.start("hold_dio", *self.call, stage.path, index, stage.stalled.PATH)
 
     def once_asleep(self, stage, index):
         pass
 
     def truth(self):
-        return verdict.Holder("direct_io", {self.program.pid}, ("exact", "likely"),
-                              targets=self.names)
+        return verdict.Holder(self.how, {self.program.pid}, ("exact", "likely"),
+                              targets=self.names, through=self.through)
 
     def end(self, stage, pids, still_asleep):
         stage.resume()
@@ -90,20 +96,29 @@ class DirectIO:
 
 class AsyncIO(DirectIO):
     """The same, submitted through libaio or io_uring: its task is free to do something else."""
+    PROGRAMS = {"aio": ("hold_aio",), "io_uring": ("hold_uring", "write")}
 
-    def __init__(self, how):
+    def __init__(self, how, *options, pages=1, times=1):
         super().__init__()
-        self.how = how
+        self.how, self.options, self.pages, self.times = how, options, pages, times
+
+    def arguments(self, stage, index):
+        program, *call = self.PROGRAMS[self.how]
+        times = [self.times] if self.how == "aio" else []
+        return [program, *self.options, *call, stage.path, index, self.pages, *times]
 
     def start(self, stage, index):
-        self.names = stage.stall().names
-        if self.how == "aio":
-            self.program = stage.start("hold_aio", stage.path, index, 1, 1, st.Stall.PATH)
-        else:
-            self.program = stage.start("hold_uring", "write", stage.path, index, 1, st.Stall.PATH)
+        self.stall(stage)
+        self.program = stage.start(*self.arguments(stage, index), stage.stalled.PATH)
 
     def truth(self):
-        return verdict.Holder(self.how, {self.program.pid}, targets=self.names)
+        return verdict.Holder(self.how, {self.program.pid}, targets=self.names,
+                              through=self.through, refs=self.times)
+
+    def end(self, stage, pids, still_asleep):
+        stage.resume()
+        if self.program.done(SOON) != (self.pages * st.PAGE, 0):
+            raise Mismatch("the direct I/O did not complete once its device answered")
 
 
 class SocketHolder(PipeHolder):
@@ -502,7 +517,7 @@ class Advice(Cure):
         self.carry_out(stage, command)
         if verdict.INSPECTIONS.fullmatch(command):
             self.still_asleep("a command that changes nothing")
-        elif command.startswith("dmsetup") and self.may_miss_wakeup(stage):
+        elif self.may_miss_wakeup(stage) and not command.startswith("kill"):
             self.follow_up(session, stage, log_name)
         else:
             self.must_be_free(command)

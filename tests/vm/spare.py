@@ -6,6 +6,7 @@ import subprocess
 
 import stage as st
 import verdict
+from devices import SlowDisk
 from hang import SOON, PipeHolder, Scenario
 from stage import Mismatch
 
@@ -77,13 +78,6 @@ def same_file(path, stat):
         return os.path.samestat(os.stat(path), stat)
     except OSError:
         return False
-
-
-class SlowDisk(st.Stall):
-    """A device-mapper target over persistent memory: DAX goes through it, I/O can be stalled."""
-    NAME = "slow"
-    PATH = f"/dev/mapper/{NAME}"
-    BELOW = st.SPARE_DEVICE
 
 
 class SlowStage(st.SpareStage):

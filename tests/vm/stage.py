@@ -132,6 +132,7 @@ class Stall:
     NAME = "stall"
     PATH = f"/dev/mapper/{NAME}"
     BELOW = "/dev/ram0"
+    through = ()  # names of the device that stalls, where it is not the one that I/O goes to
 
     def __init__(self):
         if not os.path.exists(self.PATH):

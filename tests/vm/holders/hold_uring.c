@@ -2,9 +2,9 @@
 /*
  * Holds pages of a DAX file as the buffer of an io_uring request to a device that stalls.
  *
- * usage: hold_uring CALL FILE INDEX PAGES DEVICE
- * CALL is write, writev or read. The buffer is not registered. Says READY once the request is
- * submitted, and DONE with what it returned.
+ * usage: hold_uring [--worker] CALL FILE INDEX PAGES DEVICE
+ * CALL is write, writev or read. The buffer is not registered. With --worker a worker thread of the
+ * kernel's submits it. Says READY once the request is submitted, and DONE with what it returned.
  */
 #define _GNU_SOURCE
 #include "common.h"
@@ -23,9 +23,11 @@ int main(int argc, char **argv)
 	struct dax_map map;
 	struct iovec vec;
 	size_t index;
+	bool worker = argc == 7 && !strcmp(argv[1], "--worker");
 	int res;
 
-	if (argc != 6)
+	argv += worker;
+	if (argc - worker != 6)
 		exit(2);
 	map = map_dax(argv[2]);
 	index = strtoul(argv[3], NULL, 0);
@@ -33,6 +35,7 @@ int main(int argc, char **argv)
 	sqe.fd = open(argv[5], O_RDWR | O_DIRECT);
 	need(sqe.fd >= 0, argv[5]);
 	sqe.opcode = !strcmp(argv[1], "read") ? IORING_OP_READ : IORING_OP_WRITE;
+	sqe.flags = worker ? IOSQE_ASYNC : 0;
 	sqe.addr = (unsigned long)vec.iov_base;
 	sqe.len = (__u32)vec.iov_len;
 	if (!strcmp(argv[1], "writev")) {

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* What makes a block device complete the I/O that it keeps. */
+#include <string.h>
+
+#include "diagnose/advice.h"
+
+#define DIGITS "0123456789"
+/*
+ * What the shell takes literally. More is allowed in a name, but names are chosen by others and the
+ * command is pasted as root.
+ */
+#define PLAIN  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" DIGITS "+.:@_-"
+
+/* The device-mapper name in "dm-0 (slow)". */
+static bool dm_name(const char *device, const char **name, int *len)
+{
+	const char *s = device;
+
+	if (!s || strncmp(s, "dm-", 3) != 0)
+		return false;
+	s += 3 + strspn(s + 3, DIGITS);
+	if (strncmp(s, " (", 2) != 0)
+		return false;
+	*name = s + 2;
+	*len = strspn(*name, PLAIN);
+	return *len && **name != '-' && (*name)[*len] == ')';
+}
+
+/* How much of "nbd0p1" is the name of the network block device. */
+static int nbd_name(const char *device)
+{
+	int digits = device && !strncmp(device, "nbd", 3) ? (int)strspn(device + 3, DIGITS) : 0;
+
+	return digits ? 3 + digits : 0;
+}
+
+static bool is_plain_path(const char *path)
+{
+	return path && *path == '/' && !path[strspn(path, PLAIN "/")];
+}
+
+/*
+ * Where a count of 1 is idle, only one of the ways to drop a reference wakes the waiter, and the
+ * completion of a bio took another one for some time (6.1.y, bio.c __bio_release_pages()).
+ */
+void advice_add_lost_wakeup(struct strbuf *sb, const struct wfg_page *page)
+{
+	if (page->p.idle_refs == 1)
+		sb_puts(sb, " Should it sleep on, run daxtrace again: Linux 6.1 can lose this "
+			    "wake-up.");
+}
+
+static void advise_dm(struct verdict *v, const char *name, int len, s64 refs)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+
+	sb_printf(&action, "dmsetup info %.*s", len, name);
+	sb_puts(&effect, "Shows whether the device is SUSPENDED; changes nothing.");
+	verdict_advice(v, ADVICE_COMMAND, "advice-dio", &action, &effect);
+	sb_printf(&action, "dmsetup resume %.*s", len, name);
+	sb_puts(&effect, "Lets a suspended device go on: when the I/O completes,");
+	advice_add_outcome(&effect, v->wait, refs);
+	advice_add_lost_wakeup(&effect, v->wait->page);
+	verdict_advice(v, ADVICE_COMMAND, "advice-dio", &action, &effect);
+}
+
+static void advise_thaw(struct verdict *v, const struct wfg_hold *h, s64 refs)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+
+	sb_printf(&action, "fsfreeze -u %s", h->h.frozen);
+	sb_puts(&effect, "Thaws the filesystem that the I/O has to be written to: when it "
+			 "completes,");
+	advice_add_outcome(&effect, v->wait, refs);
+	advice_add_lost_wakeup(&effect, v->wait->page);
+	verdict_advice(v, ADVICE_COMMAND, "advice-loop", &action, &effect);
+}
+
+bool advise_resume(struct verdict *v, const struct wfg_hold *h, s64 refs)
+{
+	const char *name;
+	int len;
+
+	if (is_plain_path(h->h.frozen))
+		advise_thaw(v, h, refs);
+	else if (dm_name(h->h.device ? h->h.device : h->h.target, &name, &len))
+		advise_dm(v, name, len, refs);
+	else
+		return false;
+	return true;
+}
+
+void advise_disconnect(struct verdict *v, const struct wfg_hold *h, s64 refs)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+	int len = nbd_name(h->h.device);
+
+	if (!len)
+		return;
+	sb_printf(&action, "nbd-client -d /dev/%.*s", len, h->h.device);
+	sb_puts(&effect, "Disconnects the device: its I/O fails, which lets go of the page. What "
+			 "was to be written is lost, and the device is gone for whoever uses it.");
+	advice_add_remaining(&effect, v->wait->page, refs);
+	advice_add_lost_wakeup(&effect, v->wait->page);
+	verdict_advice(v, ADVICE_COMMAND, "advice-nbd", &action, &effect);
+}

@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Block devices that stall on demand, in the ways in which real ones do.
+
+Each has PATH, what I/O is sent to; names, by which a verdict may call that; and through, names of
+the device that stalls if it is another one.
+"""
+
+import fcntl
+import glob
+import os
+import re
+import socket
+import struct
+import threading
+
+import stage as st
+
+MIB = 1 << 20
+
+
+def device_names(path):
+    """Of a device-mapper one also the kernel's."""
+    number = os.stat(path).st_rdev
+    uevent = read_text(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}/uevent")
+    return path, re.search(r"^DEVNAME=(.*)$", uevent, re.M).group(1)
+
+
+def read_text(path):
+    with open(path, encoding="ascii") as file:
+        return file.read()
+
+
+def write_text(path, text):
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+
+
+class NbdServer(threading.Thread):
+    """Answers the kernel's requests, but keeps them for later while it is mute."""
+    REQUEST, REPLY = struct.Struct(">IIQQI"), struct.Struct(">IIQ")
+    REPLY_MAGIC = 0x67446698
+    READ, WRITE, DISCONNECT = 0, 1, 2
+
+    def __init__(self, sock):
+        super().__init__(daemon=True)
+        self.sock = sock
+        self.lock, self.mute, self.kept = threading.Lock(), False, []
+
+    def receive(self, size):
+        data = self.sock.recv(size, socket.MSG_WAITALL)
+        if len(data) < size:
+            raise ConnectionError
+        return data
+
+    def run(self):
+        try:
+            while True:
+                _, kind, cookie, _, size = self.REQUEST.unpack(self.receive(self.REQUEST.size))
+                if kind & 0xffff == self.DISCONNECT:
+                    return
+                if kind & 0xffff == self.WRITE:
+                    self.receive(size)
+                data = bytes(size) if kind & 0xffff == self.READ else b""
+                self.answer(self.REPLY.pack(self.REPLY_MAGIC, 0, cookie) + data)
+        except OSError:
+            pass  # the kernel has hung up
+
+    def answer(self, reply):
+        with self.lock:
+            self.kept.append(reply)
+        if not self.mute:
+            self.speak()
+
+    def speak(self):
+        self.mute = False
+        with self.lock:
+            while self.kept:
+                self.sock.sendall(self.kept.pop(0))
+
+
+class Nbd:
+    """A network block device whose server falls mute."""
+    PATH = "/dev/nbd0"
+    SET_SOCK, SET_BLKSIZE, DO_IT, CLEAR_SOCK, SET_SIZE_BLOCKS, DISCONNECT = (
+        0xab00, 0xab01, 0xab03, 0xab04, 0xab07, 0xab08)
+    SIZE = 16 * MIB
+    names, through = (PATH, "nbd0"), ()
+
+    def __init__(self, scheduler="none"):
+        st.run("modprobe", "nbd", "nbds_max=1", "max_part=0")
+        ours, kernels = socket.socketpair()
+        self.fd = os.open(self.PATH, os.O_RDWR)
+        self.kernels = kernels
+        fcntl.ioctl(self.fd, self.SET_SOCK, kernels.fileno())
+        fcntl.ioctl(self.fd, self.SET_BLKSIZE, st.PAGE)
+        fcntl.ioctl(self.fd, self.SET_SIZE_BLOCKS, self.SIZE // st.PAGE)
+        self.server = NbdServer(ours)
+        self.server.start()
+        self.client = threading.Thread(target=self.serve, daemon=True)
+        self.client.start()
+        if not st.poll(lambda: read_text("/sys/block/nbd0/size").strip() != "0"):
+            raise st.Mismatch("nbd0 does not start")
+        write_text("/sys/block/nbd0/queue/scheduler", scheduler)
+
+    def serve(self):
+        try:
+            fcntl.ioctl(self.fd, self.DO_IT, 0)
+        except OSError:
+            pass  # it was disconnected
+
+    def suspend(self):
+        self.server.mute = True
+
+    def resume(self):
+        try:
+            self.server.speak()
+        except OSError:
+            pass  # the kernel has hung up
+
+    def remove(self):
+        self.resume()
+        try:
+            fcntl.ioctl(self.fd, self.DISCONNECT, 0)
+        except OSError:
+            pass  # the advice was to disconnect it
+        self.server.sock.shutdown(socket.SHUT_RDWR)
+        self.client.join(st.PATIENCE)
+        for done in (self.server.sock, self.kernels):
+            done.close()
+        os.close(self.fd)
+
+
+class DmOverNbd(st.Stall):
+    """A logical volume on such a device: the I/O goes on to it in clones."""
+    NAME = "volume"
+    PATH = f"/dev/mapper/{NAME}"
+    BELOW = Nbd.PATH
+    through = Nbd.names
+
+    def __init__(self):
+        self.nbd = Nbd()
+        super().__init__()
+        self.suspend, self.resume = self.nbd.suspend, self.nbd.resume
+
+    def remove(self):
+        self.resume()
+        super().remove()
+        self.nbd.remove()
+
+
+class ScsiDisk:
+    """A SCSI disk of the kernel's own target, which keeps its data on a device that stalls."""
+    CONFIG = "/sys/kernel/config"
+    BACKSTORE = f"{CONFIG}/target/core/iblock_0/stall"
+    WWN = "naa.6001405000000001"
+    FABRIC = f"{CONFIG}/target/loopback"
+    PORTAL = f"{FABRIC}/{WWN}/tpgt_1"
+    LUN = f"{PORTAL}/lun/lun_0"
+    through = ()
+
+    def __init__(self):
+        for module in ("sd_mod", "target_core_iblock", "tcm_loop"):
+            st.run("modprobe", module)
+        if not os.path.ismount(self.CONFIG):
+            st.run("mount", "-t", "configfs", "configfs", self.CONFIG)
+        self.below = st.Stall()
+        os.makedirs(self.BACKSTORE)
+        write_text(f"{self.BACKSTORE}/control", f"udev_path={self.below.PATH}")
+        write_text(f"{self.BACKSTORE}/enable", "1")
+        os.makedirs(self.FABRIC, exist_ok=True)
+        for path in (f"{self.FABRIC}/{self.WWN}", self.PORTAL):
+            os.mkdir(path)
+        write_text(f"{self.PORTAL}/nexus", self.WWN)
+        os.mkdir(self.LUN)
+        os.symlink(self.BACKSTORE, f"{self.LUN}/stall")
+        self.PATH = st.poll(self.disk)
+        if not self.PATH:
+            raise st.Mismatch("the target makes no disk")
+        self.names = (self.PATH, os.path.basename(self.PATH))
+        self.suspend, self.resume = self.below.suspend, self.below.resume
+
+    @staticmethod
+    def disk():
+        """Path of the disk; once it can be read, the kernel has read all that it wants from it."""
+        for path in glob.glob("/sys/block/sd*"):
+            path = f"/dev/{os.path.basename(path)}"
+            try:
+                with open(path, "rb") as file:
+                    if len(file.read(st.PAGE)) == st.PAGE:
+                        return path
+            except OSError:
+                continue  # it comes or goes
+        return None
+
+    def remove(self):
+        self.resume()
+        os.unlink(f"{self.LUN}/stall")
+        if not st.poll(lambda: not glob.glob("/sys/block/sd*")):
+            raise st.Mismatch(f"{self.PATH} stays")
+        write_text(f"{self.PORTAL}/nexus", "NULL")
+        for path in (self.LUN, self.PORTAL, f"{self.FABRIC}/{self.WWN}", self.BACKSTORE):
+            os.rmdir(path)
+
+
+class Raid:
+    """A degraded RAID 1 array, of which the one device there is stalls."""
+    PATH = "/dev/md9"
+    KIB = 8 << 10
+    names = (PATH, "md9")
+
+    def __init__(self):
+        self.below = st.Stall()
+        self.through = device_names(self.below.PATH)
+        st.run("modprobe", "raid1")
+        write_text("/sys/module/md_mod/parameters/new_array", "md9")
+        number = os.stat(self.below.PATH).st_rdev
+        self.set("metadata_version", "none")
+        self.set("level", "raid1")
+        self.set("raid_disks", "2")
+        self.set("component_size", str(self.KIB))
+        self.set("new_dev", f"{os.major(number)}:{os.minor(number)}")
+        self.set(f"dev-{self.through[1]}/slot", "0")
+        self.set("array_state", "active")
+        with open(self.PATH, "rb") as file:  # the first one to do so reads its partitions
+            file.read(st.PAGE)
+        self.suspend, self.resume = self.below.suspend, self.below.resume
+
+    @staticmethod
+    def set(name, value):
+        write_text(os.path.join("/sys/block/md9/md", name), value)
+
+    def remove(self):
+        self.resume()
+        self.set("array_state", "clear")
+
+
+class SlowDisk(st.Stall):
+    """A device-mapper target over persistent memory: DAX goes through it, I/O can be stalled."""
+    NAME = "slow"
+    PATH = f"/dev/mapper/{NAME}"
+    BELOW = st.SPARE_DEVICE
+
+
+class Lower:
+    """A filesystem without DAX that holds one file."""
+    POINT = "/mnt/lower"
+    FILE = f"{POINT}/target"
+    MAKERS = {"ext4": lambda device: st.run("mkfs.ext4", "-q", "-F", device),
+              "xfs": lambda device: st.run("mkfs.xfs", "-q", "-f", "-K", device),
+              "vfat": lambda device: st.run("busybox", "mkdosfs", device)}
+    SIZE = 4 * MIB
+
+    def __init__(self, fstype, device):
+        os.makedirs(self.POINT, exist_ok=True)
+        self.MAKERS[fstype](device)
+        st.run("mount", "-t", fstype, device, self.POINT)
+        with open(self.FILE, "wb") as file:
+            file.write(bytes(self.SIZE))
+            os.fsync(file.fileno())
+        st.run("sync", "-f", self.POINT)
+
+    def umount(self):
+        st.run("umount", self.POINT)
+
+
+class FileOnDisk:
+    """A file of an ordinary filesystem whose disk stalls."""
+    PATH = Lower.FILE
+    names = (PATH,)
+
+    def __init__(self, fstype):
+        self.disk = SlowDisk()
+        self.lower = Lower(fstype, self.disk.PATH)
+        self.through = device_names(self.disk.PATH)
+
+    def suspend(self):
+        self.disk.suspend()
+
+    def resume(self):
+        self.disk.resume()
+
+    def remove(self):
+        self.resume()
+        self.lower.umount()
+        self.disk.remove()
+
+
+class FrozenLoop:
+    """A loop device over a file whose filesystem is frozen."""
+    PATH = "/dev/loop0"
+    names = (PATH, "loop0")
+    through = (Lower.FILE,)
+
+    def __init__(self):
+        st.run("modprobe", "loop")
+        self.lower = Lower("ext4", st.SPARE_DEVICE)
+        st.run("losetup", self.PATH, Lower.FILE)
+        self.frozen = False
+
+    def suspend(self):
+        st.run("fsfreeze", "-f", Lower.POINT)
+        self.frozen = True
+
+    def resume(self):
+        if self.frozen:
+            os.system(f"fsfreeze -u {Lower.POINT} 2>/dev/null")  # the advice may have been to
+            self.frozen = False
+
+    def remove(self):
+        self.resume()
+        st.run("losetup", "-d", self.PATH)
+        self.lower.umount()
