@@ -10,20 +10,17 @@
 #include <string.h>
 
 #include "collect/snap.h"
+#include "collect/xarray.h"
 #include "util/array.h"
-
-/* include/linux/xarray.h */
-#define XA_CHUNK     64
-#define XA_NODE_TAG  2
-#define XA_DEPTH_MAX 3 /* 2^18 hardware queues */
 
 enum {
 	BDEVS_MAX = 1 << 16,
 	ADDRS_MAX = 1 << 12, /* disks; sets of tags */
 	HW_QUEUES_MAX = 1 << 12,
-	TAGS_MAX = 1 << 17,  /* BLK_MQ_MAX_DEPTH is 10240, with a scheduler some more */
-	CHAIN_MAX = 1 << 16, /* bios of one request, or that wait for one device */
-	VECS_MAX = 1 << 10,  /* BIO_MAX_VECS is 256 */
+	HCTX_NODES_MAX = 1 << 7, /* of an xarray of hardware queues */
+	TAGS_MAX = 1 << 17,      /* BLK_MQ_MAX_DEPTH is 10240, with a scheduler some more */
+	CHAIN_MAX = 1 << 16,     /* bios of one request, or that wait for one device */
+	VECS_MAX = 1 << 10,      /* BIO_MAX_VECS is 256 */
 	REF_MAX = 1 << 16,
 	BATCH = 128,
 	DM_SPAN = 2048, /* of struct mapped_device */
@@ -136,22 +133,13 @@ static int take_hctx(struct walk *w, u64 hctx)
 	return kmem_get(w->s->k, hctx, KF_HCTX_SCHED_TAGS, &tags) ? 0 : take_tags(w, tags);
 }
 
-static int take_xarray(struct walk *w, u64 entry, u32 depth)
+static int take_hctxs(void *arg, const u64 *entries, u32 n)
 {
-	u64 slots[XA_CHUNK];
 	int err = 0;
 
-	if (!kmem_is_kernel_ptr(entry))
-		return 0;
-	if ((entry & 3) != XA_NODE_TAG)
-		return entry & 3 ? 0 : take_hctx(w, entry);
-	if (depth >= XA_DEPTH_MAX ||
-	    kmem_read(w->s->k, kmem_at(w->s->k, entry & ~3ULL, KF_XA_NODE_SLOTS), slots,
-		      sizeof(slots)))
-		return 0;
-	for (u32 i = 0; i < XA_CHUNK && err >= 0; i++)
-		err = take_xarray(w, slots[i], depth + 1);
-	return err;
+	for (u32 i = 0; i < n && err >= 0; i++)
+		err = kmem_is_kernel_ptr(entries[i]) ? take_hctx(arg, entries[i]) : 0;
+	return err < 0 ? err : 0;
 }
 
 static int find_sched_tags(struct walk *w, u64 queue, u64 elevator)
@@ -164,10 +152,10 @@ static int find_sched_tags(struct walk *w, u64 queue, u64 elevator)
 				    hw_queues(w, at, KF_ET_NR_HW), take_tags);
 	if (!kmem_get(k, queue, KF_QUEUE_HW_CTX, &at))
 		return each_pointer(w, at, hw_queues(w, queue, KF_QUEUE_NR_HW), take_hctx);
-	if (kmem_has(k, KF_QUEUE_HCTX_TABLE) &&
-	    !kmem_get(k, kmem_at(k, queue, KF_QUEUE_HCTX_TABLE), KF_XA_HEAD, &at))
-		return take_xarray(w, at, 0);
-	return 0;
+	if (!kmem_has(k, KF_QUEUE_HCTX_TABLE))
+		return 0;
+	return xarray_walk(k, kmem_at(k, queue, KF_QUEUE_HCTX_TABLE), HCTX_NODES_MAX, take_hctxs,
+			   w);
 }
 
 /* Queues share a set of tags when their devices share an adapter. */

@@ -8,20 +8,10 @@
 #include <stdlib.h>
 
 #include "collect/snap.h"
+#include "collect/xarray.h"
 #include "util/array.h"
 
-/* include/linux/xarray.h */
-#define XA_CHUNK     64
-#define XA_NODE_TAG  2
-#define XA_DEPTH_MAX 11 /* 64-bit index, 6 bits a level */
-
 enum { NODES_MAX = 65536, RANGES_MAX = 64, PAGES_MAX_SHIFT = 52 };
-
-struct xa_walk {
-	struct snap *s;
-	u32 nodes;
-	u64 last; /* a range is stored in many slots: the entry before */
-};
 
 static bool in_ranges(const struct pgmaps *p, u64 page)
 {
@@ -85,42 +75,20 @@ static int add_pgmap(struct snap *s, u64 pgmap)
 	return err;
 }
 
-static bool is_node(u64 entry)
+static int take_pgmaps(void *arg, const u64 *entries, u32 n)
 {
-	return (entry & 3) == XA_NODE_TAG && entry > 4096;
-}
-
-static int walk_entry(struct xa_walk *w, u64 entry, u32 depth);
-
-static int walk_node(struct xa_walk *w, u64 node, u32 depth)
-{
-	u64 slots[XA_CHUNK];
 	int err = 0;
 
-	if (depth >= XA_DEPTH_MAX || ++w->nodes > NODES_MAX)
-		return -E2BIG;
-	if (kmem_read(w->s->k, kmem_at(w->s->k, node, KF_XA_NODE_SLOTS), slots, sizeof(slots)))
-		return 0;
-	for (u32 i = 0; i < XA_CHUNK && !err; i++)
-		err = walk_entry(w, slots[i], depth + 1);
+	/* a range is stored in many slots */
+	for (u32 i = 0; i < n && !err; i++)
+		if (kmem_is_kernel_ptr(entries[i]) && (!i || entries[i] != entries[i - 1]))
+			err = add_pgmap(arg, entries[i]);
 	return err;
-}
-
-static int walk_entry(struct xa_walk *w, u64 entry, u32 depth)
-{
-	if (is_node(entry))
-		return walk_node(w, entry & ~3ULL, depth);
-	/* small internal entries point at a sibling slot: the same range again */
-	if (entry & 3 || !kmem_is_kernel_ptr(entry) || entry == w->last)
-		return 0;
-	w->last = entry;
-	return add_pgmap(w->s, entry);
 }
 
 static bool have_fields(const struct kmem *k)
 {
-	return kmem_has(k, KF_XA_HEAD) && kmem_has(k, KF_XA_NODE_SLOTS) &&
-	       kmem_has(k, KF_PGMAP_TYPE) && kmem_has(k, KF_PGMAP_RANGE) &&
+	return xarray_available(k) && kmem_has(k, KF_PGMAP_TYPE) && kmem_has(k, KF_PGMAP_RANGE) &&
 	       kmem_has(k, KF_MEMORY_DEVICE_FS_DAX) && kmem_has(k, KF_PAGE);
 }
 
@@ -140,8 +108,6 @@ static void load_nothing(struct snap *s)
 
 int pgmaps_load(struct snap *s)
 {
-	struct xa_walk w = { .s = s };
-	u64 head;
 	int err;
 
 	if (!s->k->sym[KSYM_PGMAP_ARRAY] || !s->arch.vmemmap || !have_fields(s->k)) {
@@ -149,9 +115,7 @@ int pgmaps_load(struct snap *s)
 		return 0;
 	}
 	snap_probe(s, "pgmap_array", PROBE_OK, NULL);
-	if (kmem_get(s->k, s->k->sym[KSYM_PGMAP_ARRAY], KF_XA_HEAD, &head))
-		return 0;
-	err = walk_entry(&w, head, 0);
+	err = xarray_walk(s->k, s->k->sym[KSYM_PGMAP_ARRAY], NODES_MAX, take_pgmaps, s);
 	if (err == -E2BIG)
 		snap_lost(s, LOSS_LOST, "pgmap_array", 1);
 	return err == -E2BIG ? 0 : err;
