@@ -52,9 +52,7 @@ static const struct rule rules[] = {
 	     "do_ftruncate", "fuse_do_setattr") },
 	{ OP_RECLAIM, 0,
 	  ON("fuse_dax_free_mem_worker", "fuse_iomap_begin", "try_to_free_dmap_chunks") },
-	{ OP_FAULT, 0, ON("handle_mm_fault", "__handle_mm_fault") },
 	{ OP_WRITE, 0, ON("vfs_write", "vfs_iter_write") },
-	{ OP_SETFLAGS, 0, ON("vfs_fileattr_set", "xfs_fileattr_set", "ext4_fileattr_set") },
 };
 
 static struct op first_match(const struct ktask *t, const struct rule *r, size_t n)

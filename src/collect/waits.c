@@ -96,8 +96,9 @@ static int take_entry(struct snap *s, const struct entry *e)
 
 	if (!page)
 		return 0;
-	if (!t || !on_own_stack(s, t, e->wbqe) || read_entry(s, e->wbqe, &again) ||
-	    memcmp(&again, e, sizeof(again)))
+	/* one that was awake when the tasks were listed has no stack that tells what it does */
+	if (!t || !task_is_asleep(t) || !on_own_stack(s, t, e->wbqe) ||
+	    read_entry(s, e->wbqe, &again) || memcmp(&again, e, sizeof(again)))
 		return -ESTALE;
 	if (add_page(s, page, idle_refs, &w.page))
 		return -ESTALE;
@@ -188,10 +189,6 @@ static const char *const lease_waits[] = {
 	NULL,
 };
 
-static const char *const lock_waits[] = {
-	"rwsem_down_write_slowpath", "rwsem_down_read_slowpath", "down_write", "__down_write", NULL,
-};
-
 static const char *const entry_lock_waits[] = {
 	"get_unlocked_entry",         "get_next_unlocked_entry",
 	"wait_entry_unlocked",        "wait_entry_unlocked_exclusive",
@@ -237,8 +234,7 @@ static int take_by_entry(struct snap *s, const struct ktask *t)
  */
 static bool is_in_lock(const struct ktask *t)
 {
-	return task_stack_any(t, lock_waits) ||
-	       (t->r.state & TASK_UNINTERRUPTIBLE && !task_stack_has(t, "dax_break_layout_final"));
+	return t->r.state & TASK_UNINTERRUPTIBLE && !task_stack_has(t, "dax_break_layout_final");
 }
 
 static int take_by_stack(struct snap *s, struct ktask *t)
