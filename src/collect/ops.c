@@ -2,10 +2,12 @@
 /* Which operation a waiter is in, from its kernel stack and its system call. */
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <linux/io_uring.h>
 #include <string.h>
 #include <sys/syscall.h>
 
 #include "collect/snap.h"
+#include "collect/task_flags.h"
 #include "util/strbuf.h"
 
 enum { PATH_ARG_MAX = 256 };
@@ -78,12 +80,38 @@ static enum fact_op op_of_mode(u64 mode)
 	return OP_ALLOCATE;
 }
 
+/* The request that a worker of io_uring is in the middle of, an io_kiocb; 0 none. */
+static u64 worker_request(struct snap *s, const struct ktask *t)
+{
+	u64 worker, work;
+
+	if (!(t->r.flags & PF_IO_WORKER) || !kmem_has(s->k, KF_IO_KIOCB_WORK) ||
+	    kmem_get(s->k, t->r.task, KF_TASK_IO_WORKER, &worker) ||
+	    kmem_get(s->k, worker, KF_IO_WORKER_CUR_WORK, &work) || !kmem_is_kernel_ptr(work))
+		return 0;
+	return kmem_container(s->k, work, KF_IO_KIOCB_WORK);
+}
+
+/* A worker has no system call, but a request with the same arguments. */
+static bool fallocate_of_worker(struct snap *s, const struct ktask *t, u64 *mode)
+{
+	u64 request = worker_request(s, t), opcode;
+
+	return request && kmem_has(s->k, KF_IO_KIOCB_CMD) &&
+	       !kmem_get(s->k, request, KF_IO_KIOCB_OPCODE, &opcode) &&
+	       opcode == IORING_OP_FALLOCATE &&
+	       !kmem_get(s->k, kmem_at(s->k, request, KF_IO_KIOCB_CMD), KF_IO_SYNC_MODE, mode);
+}
+
 static struct op op_of_fallocate(struct snap *s, struct ktask *t)
 {
 	const struct arch_regs *regs = task_regs(s, t);
+	u64 mode;
 
 	if (regs && regs->syscall == SYS_fallocate)
 		return (struct op){ op_of_mode(regs->args[1]), TRIGGER_NONE };
+	if (fallocate_of_worker(s, t, &mode))
+		return (struct op){ op_of_mode(mode), TRIGGER_NONE };
 	return MATCH(t, fallocate_rules);
 }
 

@@ -112,6 +112,8 @@ static void add_task(struct strbuf *sb, const struct wfg_task *task)
 
 	phrase_task(sb, task);
 	sb_printf(sb, ", uid %u, state %c", t->uid, t->state ? t->state : '?');
+	if (t->io_worker)
+		sb_puts(sb, ", worker of io_uring");
 	if (t->exiting)
 		sb_puts(sb, ", exiting");
 }

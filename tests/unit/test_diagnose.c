@@ -715,10 +715,31 @@ static void no_signal_for(struct scene *s, const char *why)
 	assert_non_null(find(&f->notes, why));
 }
 
-static void an_io_worker_takes_no_signal(void **state)
+/* Its signals are those of its process, which takes it along when it ends. */
+static void an_io_worker_ends_with_its_process(void **state)
 {
-	((struct scene *)*state)->waiter.io_worker = true;
-	no_signal_for(*state, "is an io_uring worker");
+	struct scene *s = *state;
+	const struct finding *f;
+
+	s->waiter.io_worker = true;
+	s->waiter.tid = s->waiter.pid + 2;
+	f = foreign_pipe(s);
+	assert_advice(f, "kill -INT 20911", "advice-vmsplice");
+	assert_has(advice_for(f, "kill -INT 20911")->effect,
+		   "Ends the process of segtrim[20911] thread 20913");
+}
+
+static void an_io_worker_is_not_stopped(void **state)
+{
+	struct scene *s = *state;
+	const struct finding *f;
+
+	s->page.refs = 1;
+	s->waiter.io_worker = true;
+	f = scene_diagnose(s);
+	assert_int_equal(f->nr_advice, 1);
+	assert_advice(f, "kill -INT 20911", "advice-vmsplice");
+	assert_non_null(find(&f->notes, "a worker of io_uring"));
 }
 
 static void an_exiting_waiter_takes_no_signal(void **state)
@@ -966,7 +987,8 @@ int main(void)
 		TEST(a_foreign_hold_beside_its_own),
 		TEST(candidates_make_no_deadlock),
 		TEST(every_disposition),
-		TEST(an_io_worker_takes_no_signal),
+		TEST(an_io_worker_ends_with_its_process),
+		TEST(an_io_worker_is_not_stopped),
 		TEST(an_exiting_waiter_takes_no_signal),
 		TEST(init_is_never_killed),
 		TEST(no_signal_ends_an_eviction),
