@@ -43,10 +43,13 @@ static const struct rule fallocate_rules[] = {
 	{ OP_INSERT_RANGE, 0, ON("ext4_insert_range", "xfs_falloc_insert_range") },
 };
 
-static const struct rule rules[] = {
+static const struct rule remap_rules[] = {
 	{ OP_REFLINK, 0, ON("vfs_clone_file_range", "do_clone_file_range", "vfs_copy_file_range") },
 	{ OP_DEDUPE, 0, ON("vfs_dedupe_file_range", "vfs_dedupe_file_range_one") },
 	{ OP_EXCHANGE, 0, ON("xfs_ioc_exchange_range", "xfs_exchange_range", "xfs_swap_extents") },
+};
+
+static const struct rule rules[] = {
 	{ OP_REFLINK, 0, ON("xfs_file_remap_range", "xfs_reflink_remap_prep") },
 	{ OP_OPEN_TRUNC, 0, ON("path_openat", "do_filp_open", "fuse_open") },
 	{ OP_TRUNCATE, 0,
@@ -66,6 +69,15 @@ static struct op first_match(const struct ktask *t, const struct rule *r, size_t
 }
 
 #define MATCH(t, table) first_match(t, table, sizeof(table) / sizeof(*(table)))
+
+struct op op_of_frames(const char *const *frames, u32 n)
+{
+	for (u32 i = 0; i < n; i++)
+		for (size_t j = 0; j < sizeof(remap_rules) / sizeof(*remap_rules); j++)
+			if (frame_is_any(frames[i], remap_rules[j].functions))
+				return (struct op){ remap_rules[j].op, TRIGGER_NONE };
+	return (struct op){ OP_OTHER, TRIGGER_NONE };
+}
 
 static enum fact_op op_of_mode(u64 mode)
 {
@@ -145,7 +157,9 @@ struct op op_of(struct snap *s, struct ktask *t)
 		return MATCH(t, evict_rules);
 	if (task_stack_has(t, "vfs_fallocate"))
 		return op_of_fallocate(s, t);
-	op = MATCH(t, rules);
+	op = MATCH(t, remap_rules);
+	if (op.op == OP_OTHER)
+		op = MATCH(t, rules);
 	return op.op == OP_OTHER ? op_of_syscall(s, t) : op;
 }
 

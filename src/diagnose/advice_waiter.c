@@ -21,6 +21,8 @@ const char *wait_uninterruptible(const struct wfg_wait *wait)
 {
 	const char *why = signal_unreachable(wait->task);
 
+	if (wait->w.spins)
+		return "spins in the kernel without a look at signals, SIGKILL included";
 	if (why)
 		return why;
 	if (wait->w.interruptible && wait->task->t.state == 'S')

@@ -140,9 +140,9 @@ static void say_waiter(struct report *r, const struct wfg_wait *w)
 	struct strbuf sb = { 0 };
 
 	add_task(&sb, w->task);
-	sb_puts(&sb,
-		w->w.interruptible ? "; interruptible, asleep" : "; not interruptible, asleep");
-	if (w->task->t.asleep_ns == FACT_UNKNOWN)
+	sb_puts(&sb, w->w.interruptible ? "; interruptible" : "; not interruptible");
+	sb_puts(&sb, w->w.spins ? ", runs" : ", asleep");
+	if (!w->w.spins && w->task->t.asleep_ns == FACT_UNKNOWN)
 		sb_puts(&sb, " for an unknown time");
 	add_date(&sb, wfg_session(r->g), w->task->t.asleep_ns);
 	add_cgroup(&sb, w->task);
