@@ -8,61 +8,14 @@
  */
 #define _GNU_SOURCE
 #include "common.h"
+#include "ring.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/io_uring.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
-
-struct ring {
-	int fd;
-	struct io_uring_params params;
-	char *sq, *cq;
-	struct io_uring_sqe *sqes;
-};
-
-static void *map_ring(const struct ring *ring, size_t size, off_t offset)
-{
-	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, offset);
-
-	need(at != MAP_FAILED, "mmap of the ring");
-	return at;
-}
-
-static void make_ring(struct ring *ring)
-{
-	const struct io_uring_params *p = &ring->params;
-
-	ring->fd = (int)syscall(SYS_io_uring_setup, 4, &ring->params);
-	need(ring->fd >= 0, "io_uring_setup");
-	ring->sq = map_ring(ring, p->sq_off.array + p->sq_entries * sizeof(__u32),
-			    IORING_OFF_SQ_RING);
-	ring->cq = map_ring(ring, p->cq_off.cqes + p->cq_entries * sizeof(struct io_uring_cqe),
-			    IORING_OFF_CQ_RING);
-	ring->sqes = map_ring(ring, p->sq_entries * sizeof(struct io_uring_sqe), IORING_OFF_SQES);
-}
-
-static void submit(struct ring *ring, const struct io_uring_sqe *sqe)
-{
-	*(__u32 *)(ring->sq + ring->params.sq_off.array) = 0;
-	ring->sqes[0] = *sqe;
-	__atomic_store_n((__u32 *)(ring->sq + ring->params.sq_off.tail), 1, __ATOMIC_RELEASE);
-	need(syscall(SYS_io_uring_enter, ring->fd, 1, 0, 0, NULL, 0) == 1, "io_uring_enter");
-}
-
-static int result(struct ring *ring)
-{
-	const struct io_uring_cqe *cqe = (void *)(ring->cq + ring->params.cq_off.cqes);
-
-	need(!syscall(SYS_io_uring_enter, ring->fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0),
-	     "io_uring_enter");
-	return cqe->res;
-}
 
 int main(int argc, char **argv)
 {
@@ -88,12 +41,12 @@ int main(int argc, char **argv)
 		sqe.addr = (unsigned long)&vec;
 		sqe.len = 1;
 	}
-	make_ring(&ring);
-	submit(&ring, &sqe);
+	ring_make(&ring);
+	ring_submit(&ring, &sqe);
 	usleep(200000); /* where a worker submits it */
 	say("READY {\"how\": \"io_uring\", \"pid\": %d, \"tid\": %d, \"index\": %zu}",
 	    initial_pid(), initial_tid(), index);
-	res = result(&ring);
+	res = ring_result(&ring);
 	say("DONE %d %d", res < 0 ? -1 : res, res < 0 ? -res : 0);
 	hear();
 	return 0;
