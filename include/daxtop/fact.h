@@ -182,6 +182,7 @@ struct fact_wait {
 	enum fact_op op;
 	enum fact_trigger trigger;
 	enum fact_on on;
+	bool spins;         /* never sleeps but looks at the page again and again, in state R */
 	bool interruptible; /* TASK_INTERRUPTIBLE: any signal ends the sleep */
 };
 

@@ -9,13 +9,15 @@
 #include <stdlib.h>
 
 #include "collect/snap.h"
+#include "collect/xarray.h"
 #include "util/array.h"
 
 enum {
 	BDEVS_MAX = 1 << 16,
 	ADDRS_MAX = 1 << 12, /* disks; sets of tags */
 	HW_QUEUES_MAX = 1 << 12,
-	TAGS_MAX = 1 << 17, /* BLK_MQ_MAX_DEPTH is 10240, with a scheduler some more */
+	HCTX_NODES_MAX = 1 << 7, /* of an xarray of hardware queues */
+	TAGS_MAX = 1 << 17,      /* BLK_MQ_MAX_DEPTH is 10240, with a scheduler some more */
 	REF_MAX = 1 << 16,
 	BATCH = 128,
 };
@@ -80,6 +82,8 @@ static int find_disks(struct walk *w)
 	return err < 0 ? err : 0;
 }
 
+typedef int (*ptr_fn)(void *arg, u64 ptr);
+
 /* Calls fn for each of n pointers at addr. */
 static int each_pointer(struct walk *w, u64 addr, u64 n, ptr_fn fn)
 {
@@ -127,6 +131,15 @@ static int take_hctx(void *arg, u64 hctx)
 	return kmem_get(w->s->k, hctx, KF_HCTX_SCHED_TAGS, &tags) ? 0 : take_tags(w, tags);
 }
 
+static int take_hctxs(void *arg, const u64 *entries, u32 n)
+{
+	int err = 0;
+
+	for (u32 i = 0; i < n && err >= 0; i++)
+		err = kmem_is_kernel_ptr(entries[i]) ? take_hctx(arg, entries[i]) : 0;
+	return err < 0 ? err : 0;
+}
+
 static int find_sched_tags(struct walk *w, u64 queue, u64 elevator)
 {
 	struct kmem *k = w->s->k;
@@ -139,7 +152,8 @@ static int find_sched_tags(struct walk *w, u64 queue, u64 elevator)
 		return each_pointer(w, at, hw_queues(w, queue, KF_QUEUE_NR_HW), take_hctx);
 	if (!kmem_has(k, KF_QUEUE_HCTX_TABLE))
 		return 0;
-	return xarray_walk(w->s, kmem_at(k, queue, KF_QUEUE_HCTX_TABLE), take_hctx, w);
+	return xarray_walk(k, kmem_at(k, queue, KF_QUEUE_HCTX_TABLE), HCTX_NODES_MAX, take_hctxs,
+			   w);
 }
 
 /* Queues share a set of tags when their devices share an adapter. */

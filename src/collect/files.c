@@ -349,6 +349,17 @@ bool file_is_dax(struct snap *s, u64 inode)
 	       g[2].val & S_DAX_FLAG;
 }
 
+u64 file_of_word(struct snap *s, u64 word)
+{
+	u64 host;
+
+	if (!kmem_is_kernel_ptr(word) || word & 7)
+		return 0;
+	if (file_is_dax(s, word))
+		return word;
+	return !kmem_get(s->k, word, KF_MAPPING_HOST, &host) && file_is_dax(s, host) ? host : 0;
+}
+
 /*
  * The wait loops keep the inode, or its address_space, in a register that a deeper frame saved.
  * An inode is recognised by i_mapping pointing at its own i_data.
@@ -359,15 +370,9 @@ u64 file_of_waiter(struct snap *s, struct ktask *t)
 	u32 n;
 	const u64 *words = task_stack_words(s, t, &n, &start);
 
-	for (u32 i = 0; i < n; i++) {
-		u64 host;
+	u64 inode = 0;
 
-		if (!kmem_is_kernel_ptr(words[i]) || words[i] & 7)
-			continue;
-		if (file_is_dax(s, words[i]))
-			return words[i];
-		if (!kmem_get(s->k, words[i], KF_MAPPING_HOST, &host) && file_is_dax(s, host))
-			return host;
-	}
-	return 0;
+	for (u32 i = 0; i < n && !inode; i++)
+		inode = file_of_word(s, words[i]);
+	return inode;
 }

@@ -2,10 +2,12 @@
 /* Which operation a waiter is in, from its kernel stack and its system call. */
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <linux/io_uring.h>
 #include <string.h>
 #include <sys/syscall.h>
 
 #include "collect/snap.h"
+#include "collect/task_flags.h"
 #include "util/strbuf.h"
 
 enum { PATH_ARG_MAX = 256 };
@@ -41,10 +43,13 @@ static const struct rule fallocate_rules[] = {
 	{ OP_INSERT_RANGE, 0, ON("ext4_insert_range", "xfs_falloc_insert_range") },
 };
 
-static const struct rule rules[] = {
+static const struct rule remap_rules[] = {
 	{ OP_REFLINK, 0, ON("vfs_clone_file_range", "do_clone_file_range", "vfs_copy_file_range") },
 	{ OP_DEDUPE, 0, ON("vfs_dedupe_file_range", "vfs_dedupe_file_range_one") },
 	{ OP_EXCHANGE, 0, ON("xfs_ioc_exchange_range", "xfs_exchange_range", "xfs_swap_extents") },
+};
+
+static const struct rule rules[] = {
 	{ OP_REFLINK, 0, ON("xfs_file_remap_range", "xfs_reflink_remap_prep") },
 	{ OP_OPEN_TRUNC, 0, ON("path_openat", "do_filp_open", "fuse_open") },
 	{ OP_TRUNCATE, 0,
@@ -52,9 +57,7 @@ static const struct rule rules[] = {
 	     "do_ftruncate", "fuse_do_setattr") },
 	{ OP_RECLAIM, 0,
 	  ON("fuse_dax_free_mem_worker", "fuse_iomap_begin", "try_to_free_dmap_chunks") },
-	{ OP_FAULT, 0, ON("handle_mm_fault", "__handle_mm_fault") },
 	{ OP_WRITE, 0, ON("vfs_write", "vfs_iter_write") },
-	{ OP_SETFLAGS, 0, ON("vfs_fileattr_set", "xfs_fileattr_set", "ext4_fileattr_set") },
 };
 
 static struct op first_match(const struct ktask *t, const struct rule *r, size_t n)
@@ -66,6 +69,15 @@ static struct op first_match(const struct ktask *t, const struct rule *r, size_t
 }
 
 #define MATCH(t, table) first_match(t, table, sizeof(table) / sizeof(*(table)))
+
+struct op op_of_frames(const char *const *frames, u32 n)
+{
+	for (u32 i = 0; i < n; i++)
+		for (size_t j = 0; j < sizeof(remap_rules) / sizeof(*remap_rules); j++)
+			if (frame_is_any(frames[i], remap_rules[j].functions))
+				return (struct op){ remap_rules[j].op, TRIGGER_NONE };
+	return (struct op){ OP_OTHER, TRIGGER_NONE };
+}
 
 static enum fact_op op_of_mode(u64 mode)
 {
@@ -80,12 +92,38 @@ static enum fact_op op_of_mode(u64 mode)
 	return OP_ALLOCATE;
 }
 
+/* The request that a worker of io_uring is in the middle of, an io_kiocb; 0 none. */
+static u64 worker_request(struct snap *s, const struct ktask *t)
+{
+	u64 worker, work;
+
+	if (!(t->r.flags & PF_IO_WORKER) || !kmem_has(s->k, KF_IO_KIOCB_WORK) ||
+	    kmem_get(s->k, t->r.task, KF_TASK_IO_WORKER, &worker) ||
+	    kmem_get(s->k, worker, KF_IO_WORKER_CUR_WORK, &work) || !kmem_is_kernel_ptr(work))
+		return 0;
+	return kmem_container(s->k, work, KF_IO_KIOCB_WORK);
+}
+
+/* A worker has no system call, but a request with the same arguments. */
+static bool fallocate_of_worker(struct snap *s, const struct ktask *t, u64 *mode)
+{
+	u64 request = worker_request(s, t), opcode;
+
+	return request && kmem_has(s->k, KF_IO_KIOCB_CMD) &&
+	       !kmem_get(s->k, request, KF_IO_KIOCB_OPCODE, &opcode) &&
+	       opcode == IORING_OP_FALLOCATE &&
+	       !kmem_get(s->k, kmem_at(s->k, request, KF_IO_KIOCB_CMD), KF_IO_SYNC_MODE, mode);
+}
+
 static struct op op_of_fallocate(struct snap *s, struct ktask *t)
 {
 	const struct arch_regs *regs = task_regs(s, t);
+	u64 mode;
 
 	if (regs && regs->syscall == SYS_fallocate)
 		return (struct op){ op_of_mode(regs->args[1]), TRIGGER_NONE };
+	if (fallocate_of_worker(s, t, &mode))
+		return (struct op){ op_of_mode(mode), TRIGGER_NONE };
 	return MATCH(t, fallocate_rules);
 }
 
@@ -119,7 +157,9 @@ struct op op_of(struct snap *s, struct ktask *t)
 		return MATCH(t, evict_rules);
 	if (task_stack_has(t, "vfs_fallocate"))
 		return op_of_fallocate(s, t);
-	op = MATCH(t, rules);
+	op = MATCH(t, remap_rules);
+	if (op.op == OP_OTHER)
+		op = MATCH(t, rules);
 	return op.op == OP_OTHER ? op_of_syscall(s, t) : op;
 }
 

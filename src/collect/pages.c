@@ -59,6 +59,11 @@ static void read_counts(struct snap *s, struct kpage *p, bool large)
 		p->shared = g[5].val < 65536 ? g[5].val : 0;
 }
 
+s64 page_idle_refs(const struct snap *s)
+{
+	return kmem_has(s->k, KF_HAS_BREAK_LAYOUT) ? 0 : 1;
+}
+
 int page_read(struct snap *s, u64 page, s64 idle_refs, struct kpage *ret)
 {
 	struct kpage p = { .head = head_of(s->k, page), .idle_refs = idle_refs };

@@ -8,9 +8,10 @@
 #include <stdlib.h>
 
 #include "collect/snap.h"
+#include "collect/xarray.h"
 #include "util/array.h"
 
-enum { RANGES_MAX = 64, PAGES_MAX_SHIFT = 52 };
+enum { NODES_MAX = 65536, RANGES_MAX = 64, PAGES_MAX_SHIFT = 52 };
 
 static bool in_ranges(const struct pgmaps *p, u64 page)
 {
@@ -75,10 +76,20 @@ static int add_pgmap(void *arg, u64 pgmap)
 	return err;
 }
 
+static int take_pgmaps(void *arg, const u64 *entries, u32 n)
+{
+	int err = 0;
+
+	/* a range is stored in many slots */
+	for (u32 i = 0; i < n && !err; i++)
+		if (kmem_is_kernel_ptr(entries[i]) && (!i || entries[i] != entries[i - 1]))
+			err = add_pgmap(arg, entries[i]);
+	return err;
+}
+
 static bool have_fields(const struct kmem *k)
 {
-	return kmem_has(k, KF_XA_HEAD) && kmem_has(k, KF_XA_NODE_SLOTS) &&
-	       kmem_has(k, KF_PGMAP_TYPE) && kmem_has(k, KF_PGMAP_RANGE) &&
+	return xarray_available(k) && kmem_has(k, KF_PGMAP_TYPE) && kmem_has(k, KF_PGMAP_RANGE) &&
 	       kmem_has(k, KF_MEMORY_DEVICE_FS_DAX) && kmem_has(k, KF_PAGE);
 }
 
@@ -105,7 +116,7 @@ int pgmaps_load(struct snap *s)
 		return 0;
 	}
 	snap_probe(s, "pgmap_array", PROBE_OK, NULL);
-	err = xarray_walk(s, s->k->sym[KSYM_PGMAP_ARRAY], add_pgmap, s);
+	err = xarray_walk(s->k, s->k->sym[KSYM_PGMAP_ARRAY], NODES_MAX, take_pgmaps, s);
 	if (err == -E2BIG)
 		snap_lost(s, LOSS_LOST, "pgmap_array", 1);
 	return err == -E2BIG ? 0 : err;

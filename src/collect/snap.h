@@ -5,6 +5,7 @@
  *   tasks.c      every task, with its kernel stack as text
  *   pgmaps.c     which struct pages are fsdax
  *   waits.c      who sleeps on one of them
+ *   spins.c      who looks at one of them again and again instead
  *   pages.c      what the page says: file, index, references
  *   fds.c        every open file of every task
  *   vmas.c       who maps the files
@@ -65,6 +66,12 @@ struct kpage {
 	bool told;
 };
 
+/* What a waiter is doing. */
+struct op {
+	enum fact_op op;
+	enum fact_trigger trigger;
+};
+
 struct kwait {
 	u64 task;  /* task_struct */
 	u64 page;  /* head struct page; 0 unknown */
@@ -72,6 +79,8 @@ struct kwait {
 	u64 key;   /* of the wait queue entry; 0 when found by its stack */
 	u64 wbqe;  /* address of the wait queue entry; 0 likewise */
 	enum fact_on on;
+	bool spins;   /* see spins.c */
+	struct op op; /* of one that spins; of others see op_of() */
 };
 
 /*
@@ -149,7 +158,10 @@ void tasks_free(struct ktasks *t);
 struct ktask *task_find(struct snap *s, u64 addr); /* NULL when there is none */
 /* Registers at kernel entry, read once. NULL for kernel threads and unreadable ones. */
 const struct arch_regs *task_regs(struct snap *s, struct ktask *t);
-bool frame_is(const char *frame, const char *function); /* of a text of ktask.frames */
+/* "ext4_setattr.isra.0+0x1/0x2 [ext4]", a text of ktask.frames, is function "ext4_setattr". */
+bool frame_is(const char *frame, const char *function);
+/* Likewise one of several; NULL is none. */
+bool frame_is_any(const char *frame, const char *const *functions);
 bool task_stack_has(const struct ktask *t, const char *function);
 /* The first of the NULL-terminated functions that is on the stack; NULL none. */
 const char *task_stack_any(const struct ktask *t, const char *const *functions);
@@ -175,9 +187,17 @@ bool page_is_fsdax(struct snap *s, u64 page);
 
 /* --- waits.c */
 int waits_find(struct snap *s); /* fills s->waits; 0 or -errno */
+bool wait_is_known(const struct snap *s, u64 task);
+int waits_add(struct snap *s, struct kwait w); /* 0 or -ENOMEM */
+/* A page that is waited for joins s->pages; *head: of its folio. 0 or -errno. */
+int waits_add_page(struct snap *s, u64 page, u64 *head);
 bool wait_still_there(struct snap *s, const struct kwait *w);
 
+/* --- spins.c */
+int spins_find(struct snap *s); /* adds to s->waits; 0 or -errno */
+
 /* --- pages.c */
+s64 page_idle_refs(const struct snap *s); /* reference count of a page that is idle */
 /* Reads a page that is in an fsdax range. 0, -EFAULT, -ESTALE when it makes no sense. */
 int page_read(struct snap *s, u64 page, s64 idle_refs, struct kpage *ret);
 struct kpage *page_find(struct snap *s, u64 page);   /* the busy folio that contains page */
@@ -204,17 +224,17 @@ const char *file_mount(struct snap *s, u64 inode);
 const char *file_path_for(struct snap *s, const struct ktask *t, u64 file);
 /* A regular file whose pages are DAX pages; any address may be asked. */
 bool file_is_dax(struct snap *s, u64 inode);
+/* The DAX inode that a word in memory points at, itself or its address_space; 0 none. */
+u64 file_of_word(struct snap *s, u64 word);
 /* The inode that a waiter works on, from its stack; 0 when none is found. */
 u64 file_of_waiter(struct snap *s, struct ktask *t);
 /* 0, or -errno; of the inode's filesystem. */
 int file_ids(struct snap *s, u64 inode, u32 *major, u32 *minor, u64 *ino);
 
 /* --- ops.c */
-struct op {
-	enum fact_op op;
-	enum fact_trigger trigger;
-};
 struct op op_of(struct snap *s, struct ktask *t);
+/* The same from return addresses as text, innermost first, with NULLs between them. */
+struct op op_of_frames(const char *const *frames, u32 n);
 /* "ftruncate(17, 4096)"; NULL when the task is in no system call. */
 const char *call_text(struct snap *s, struct ktask *t);
 
@@ -257,15 +277,6 @@ int uring_add(struct snap *s);
 int scm_add(struct snap *s);
 int fds_add(struct snap *s, struct kfd fd); /* 0, -E2BIG, -ENOMEM */
 int fds_resolve(struct snap *s);            /* after fds_add(): fills inodes. 0 or -errno */
-
-/* --- xarray.c */
-/* Takes one pointer of a collection. Negative, -errno, ends the walk. */
-typedef int (*ptr_fn)(void *arg, u64 ptr);
-/*
- * Calls fn for the pointers in an xarray, once for a run of equal ones, as it stores a range. 0,
- * -E2BIG when it has too many nodes, or the error of fn.
- */
-int xarray_walk(struct snap *s, u64 xarray, ptr_fn fn, void *arg);
 
 /* --- bio.c */
 struct kbio {

@@ -19,7 +19,7 @@ static void tell_wait(struct snap *s, struct kwait *w)
 	struct ktask *t = task_find(s, w->task);
 	struct fact f = { .type = FACT_WAIT };
 	struct kpage *p = w->page ? page_find(s, w->page) : NULL;
-	struct op op = op_of(s, t);
+	struct op op = w->spins ? w->op : op_of(s, t);
 
 	f.wait = (struct fact_wait){
 		.task = w->task,
@@ -28,7 +28,8 @@ static void tell_wait(struct snap *s, struct kwait *w)
 		.op = op.op,
 		.trigger = op.trigger,
 		.on = w->on,
-		.interruptible = w->on == ON_PAGE && t->r.state & TASK_INTERRUPTIBLE,
+		.spins = w->spins,
+		.interruptible = !w->spins && w->on == ON_PAGE && t->r.state & TASK_INTERRUPTIBLE,
 	};
 	task_tell(s, t);
 	s->viewer = t->r.tgid;
@@ -167,6 +168,7 @@ static int look(struct snap *s)
 	if (!err && (s->pgmaps.n || s->pages_by_inode || s->opts->walk_all))
 		err = tasks_load(s);
 	err = err ? err : waits_find(s);
+	err = err ? err : spins_find(s);
 	if (err)
 		return err;
 	name_inodes(s);

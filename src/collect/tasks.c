@@ -167,12 +167,19 @@ const struct arch_regs *task_regs(struct snap *s, struct ktask *t)
 	return t->regs_err ? NULL : &t->regs;
 }
 
-/* "ext4_setattr.isra.0+0x1/0x2 [ext4]" is function "ext4_setattr". */
 bool frame_is(const char *frame, const char *function)
 {
 	size_t len = strlen(function);
 
 	return frame && !strncmp(frame, function, len) && strchr("+. ", frame[len]);
+}
+
+bool frame_is_any(const char *frame, const char *const *functions)
+{
+	for (; *functions; functions++)
+		if (frame_is(frame, *functions))
+			return true;
+	return false;
 }
 
 bool task_stack_has(const struct ktask *t, const char *function)

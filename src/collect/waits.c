@@ -65,7 +65,7 @@ static bool on_own_stack(const struct snap *s, const struct ktask *t, u64 wbqe)
 	return wbqe >= t->r.stack && wbqe < t->r.stack + size;
 }
 
-static int add_wait(struct snap *s, struct kwait w)
+int waits_add(struct snap *s, struct kwait w)
 {
 	int err = array_grow(&s->waits, s->nr_waits, sizeof(w));
 
@@ -74,7 +74,6 @@ static int add_wait(struct snap *s, struct kwait w)
 	return err;
 }
 
-/* The page of a wait joins s->pages; 0 when it is there, whatever it says. */
 static int add_page(struct snap *s, u64 page, s64 idle_refs, u64 *head)
 {
 	struct kpage p;
@@ -84,6 +83,11 @@ static int add_page(struct snap *s, u64 page, s64 idle_refs, u64 *head)
 		return err;
 	*head = p.head;
 	return page_find(s, p.head) ? 0 : page_add(s, &p);
+}
+
+int waits_add_page(struct snap *s, u64 page, u64 *head)
+{
+	return add_page(s, page, page_idle_refs(s), head);
 }
 
 static int take_entry(struct snap *s, const struct entry *e)
@@ -96,13 +100,14 @@ static int take_entry(struct snap *s, const struct entry *e)
 
 	if (!page)
 		return 0;
-	if (!t || !on_own_stack(s, t, e->wbqe) || read_entry(s, e->wbqe, &again) ||
-	    memcmp(&again, e, sizeof(again)))
+	/* one that was awake when the tasks were listed has no stack that tells what it does */
+	if (!t || !task_is_asleep(t) || !on_own_stack(s, t, e->wbqe) ||
+	    read_entry(s, e->wbqe, &again) || memcmp(&again, e, sizeof(again)))
 		return -ESTALE;
 	if (add_page(s, page, idle_refs, &w.page))
 		return -ESTALE;
 	w.inode = page_find(s, w.page)->inode;
-	return add_wait(s, w);
+	return waits_add(s, w);
 }
 
 /* Walks one bucket. 0, -ESTALE when the list changed under us, -ENOMEM. */
@@ -188,10 +193,6 @@ static const char *const lease_waits[] = {
 	NULL,
 };
 
-static const char *const lock_waits[] = {
-	"rwsem_down_write_slowpath", "rwsem_down_read_slowpath", "down_write", "__down_write", NULL,
-};
-
 static const char *const entry_lock_waits[] = {
 	"get_unlocked_entry",         "get_next_unlocked_entry",
 	"wait_entry_unlocked",        "wait_entry_unlocked_exclusive",
@@ -216,7 +217,7 @@ static bool entry_on_stack(struct snap *s, const struct ktask *t, struct entry *
 	return false;
 }
 
-static bool is_known_waiter(const struct snap *s, u64 task)
+bool wait_is_known(const struct snap *s, u64 task)
 {
 	for (u32 i = 0; i < s->nr_waits; i++)
 		if (s->waits[i].task == task)
@@ -237,8 +238,7 @@ static int take_by_entry(struct snap *s, const struct ktask *t)
  */
 static bool is_in_lock(const struct ktask *t)
 {
-	return task_stack_any(t, lock_waits) ||
-	       (t->r.state & TASK_UNINTERRUPTIBLE && !task_stack_has(t, "dax_break_layout_final"));
+	return t->r.state & TASK_UNINTERRUPTIBLE && !task_stack_has(t, "dax_break_layout_final");
 }
 
 static int take_by_stack(struct snap *s, struct ktask *t)
@@ -255,7 +255,7 @@ static int take_by_stack(struct snap *s, struct ktask *t)
 		return have_table(s) ? -ESTALE : take_by_entry(s, t);
 	w.inode = file_of_waiter(s, t);
 	/* these frames also serve files that are not DAX, when their lock is contended */
-	return w.inode ? add_wait(s, w) : 0;
+	return w.inode ? waits_add(s, w) : 0;
 }
 
 static int find_by_stack(struct snap *s, u32 *torn)
@@ -266,7 +266,7 @@ static int find_by_stack(struct snap *s, u32 *torn)
 
 		if (!task_is_asleep(t) || task_stack_any(t, lease_waits) ||
 		    (!task_stack_any(t, wait_loops) && !task_stack_any(t, reflink_loops)) ||
-		    is_known_waiter(s, t->r.task))
+		    wait_is_known(s, t->r.task))
 			continue;
 		err = take_by_stack(s, t);
 		if (err == -ENOMEM)

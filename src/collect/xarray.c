@@ -1,63 +1,64 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "collect/xarray.h"
+
 #include <errno.h>
 
-#include "collect/snap.h"
+#define INTERNAL     2    /* xa_is_internal(): the low two bits */
+#define INTERNAL_MAX 4096 /* xa_is_node(): below are siblings and markers */
+#define DEPTH_MAX    11   /* 64-bit index, 6 bits a level */
 
-/* include/linux/xarray.h */
-#define XA_CHUNK     64
-#define XA_NODE_TAG  2
-#define XA_DEPTH_MAX 11 /* 64-bit index, 6 bits a level */
-
-enum { NODES_MAX = 65536 };
-
-struct xa_walk {
-	struct snap *s;
-	ptr_fn fn;
+struct walk {
+	struct kmem *k;
+	u32 nodes_left;
+	xarray_fn fn;
 	void *arg;
-	u32 nodes;
-	u64 last; /* a range is stored in many slots: the entry before */
 };
 
 static bool is_node(u64 entry)
 {
-	return (entry & 3) == XA_NODE_TAG && entry > 4096;
+	return (entry & 3) == INTERNAL && entry > INTERNAL_MAX;
 }
 
-static int walk_entry(struct xa_walk *w, u64 entry, u32 depth);
+static int walk_entries(struct walk *w, u64 *entries, u32 n, u32 depth);
 
-static int walk_node(struct xa_walk *w, u64 node, u32 depth)
+static int walk_node(struct walk *w, u64 node, u32 depth)
 {
-	u64 slots[XA_CHUNK];
+	u64 slots[XARRAY_CHUNK];
+
+	if (depth >= DEPTH_MAX || !w->nodes_left)
+		return -E2BIG;
+	w->nodes_left--;
+	if (kmem_read(w->k, kmem_at(w->k, node, KF_XA_NODE_SLOTS), slots, sizeof(slots)))
+		return 0;
+	return walk_entries(w, slots, XARRAY_CHUNK, depth + 1);
+}
+
+/* An inner node may hold entries too: those that span many indices. */
+static int walk_entries(struct walk *w, u64 *entries, u32 n, u32 depth)
+{
+	u32 kept = 0;
 	int err = 0;
 
-	if (depth >= XA_DEPTH_MAX || ++w->nodes > NODES_MAX)
-		return -E2BIG;
-	if (kmem_read(w->s->k, kmem_at(w->s->k, node, KF_XA_NODE_SLOTS), slots, sizeof(slots)))
-		return 0;
-	for (u32 i = 0; i < XA_CHUNK && err >= 0; i++)
-		err = walk_entry(w, slots[i], depth + 1);
-	return err;
+	for (u32 i = 0; i < n && !err; i++) {
+		if (is_node(entries[i]))
+			err = walk_node(w, entries[i] & ~3ULL, depth);
+		else if (entries[i] && (entries[i] & 3) != INTERNAL)
+			entries[kept++] = entries[i];
+	}
+	return err || !kept ? err : w->fn(w->arg, entries, kept);
 }
 
-static int walk_entry(struct xa_walk *w, u64 entry, u32 depth)
+bool xarray_available(const struct kmem *k)
 {
-	if (is_node(entry))
-		return walk_node(w, entry & ~3ULL, depth);
-	/* small internal entries point at a sibling slot: the same range again */
-	if (entry & 3 || !kmem_is_kernel_ptr(entry) || entry == w->last)
-		return 0;
-	w->last = entry;
-	return w->fn(w->arg, entry);
+	return kmem_has(k, KF_XA_HEAD) && kmem_has(k, KF_XA_NODE_SLOTS);
 }
 
-int xarray_walk(struct snap *s, u64 xarray, ptr_fn fn, void *arg)
+int xarray_walk(struct kmem *k, u64 xarray, u32 max_nodes, xarray_fn fn, void *arg)
 {
-	struct xa_walk w = { .s = s, .fn = fn, .arg = arg };
+	struct walk w = { .k = k, .nodes_left = max_nodes, .fn = fn, .arg = arg };
 	u64 head;
-	int err;
 
-	if (!kmem_has(s->k, KF_XA_NODE_SLOTS) || kmem_get(s->k, xarray, KF_XA_HEAD, &head))
+	if (!xarray_available(k) || kmem_get(k, xarray, KF_XA_HEAD, &head))
 		return 0;
-	err = walk_entry(&w, head, 0);
-	return err < 0 ? err : 0;
+	return walk_entries(&w, &head, 1, 0);
 }

@@ -21,6 +21,8 @@ const char *wait_uninterruptible(const struct wfg_wait *wait)
 {
 	const char *why = signal_unreachable(wait->task);
 
+	if (wait->w.spins)
+		return "spins in the kernel without a look at signals, SIGKILL included";
 	if (why)
 		return why;
 	if (wait->w.interruptible && wait->task->t.state == 'S')
@@ -39,6 +41,14 @@ bool advise_restart(struct verdict *v, const char *why_it_works, const char *wha
 	if (why) {
 		note_no_signal(v, why);
 		return true;
+	}
+	if (waiter->t.io_worker) {
+		sb_printf(&effect,
+			  "Stopping and continuing %u is not advised: a worker of io_uring "
+			  "may not start its request again.",
+			  waiter->t.pid);
+		verdict_note(v, &effect);
+		return false;
 	}
 	if (cont == DISPOSITION_UNKNOWN || cont == DISPOSITION_CAUGHT) {
 		sb_printf(&effect, "Stopping and continuing %u is not advised: SIGCONT %s.",
@@ -103,7 +113,7 @@ static void interrupt_with(struct verdict *v, size_t i, const char *proven_by)
 	struct strbuf action = { 0 }, effect = { 0 };
 
 	sb_printf(&action, "kill -%s %u", gentle[i].name, v->wait->task->t.pid);
-	sb_puts(&effect, "Ends ");
+	sb_puts(&effect, v->wait->task->t.io_worker ? "Ends the process of " : "Ends ");
 	phrase_task(&effect, v->wait->task);
 	sb_puts(&effect, ": ");
 	phrase_undone(&effect, v->wait);

@@ -111,6 +111,11 @@ void explain_impact(struct verdict *v)
 	struct strbuf sb = { 0 };
 
 	explain_queue(v);
+	if (v->wait->w.spins) {
+		sb_puts(&sb,
+			"It takes the time of a whole CPU, and ends only when the page is idle.");
+		verdict_impact(v, &sb);
+	}
 	if (v->wait->task->t.state != 'S')
 		return;
 	sb_puts(&sb, "The kernel log says nothing about the waiter: it sleeps in state S, and the "

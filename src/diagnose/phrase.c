@@ -144,11 +144,8 @@ void phrase_op(struct strbuf *sb, const struct wfg_wait *wait)
 		sb_puts(sb, triggers[wait->w.trigger]);
 }
 
-void phrase_wait(struct strbuf *sb, const struct wfg_wait *wait)
+static void phrase_sleep(struct strbuf *sb, const struct wfg_wait *wait)
 {
-	phrase_op(sb, wait);
-	sb_puts(sb, " by ");
-	phrase_task(sb, wait->task);
 	sb_puts(sb, " has waited ");
 	phrase_time(sb, wait->task->t.asleep_ns);
 	switch (wait->w.on) {
@@ -168,6 +165,19 @@ void phrase_wait(struct strbuf *sb, const struct wfg_wait *wait)
 	default:
 		sb_puts(sb, " for ");
 		phrase_page(sb, wait->page);
+	}
+}
+
+void phrase_wait(struct strbuf *sb, const struct wfg_wait *wait)
+{
+	phrase_op(sb, wait);
+	sb_puts(sb, " by ");
+	phrase_task(sb, wait->task);
+	if (wait->w.spins) {
+		sb_puts(sb, " spins in the kernel until nobody holds ");
+		phrase_page(sb, wait->page);
+	} else {
+		phrase_sleep(sb, wait);
 	}
 	sb_puts(sb, " of ");
 	phrase_file(sb, wait->file);

@@ -44,8 +44,6 @@ const char *signal_unreachable(const struct wfg_task *task)
 
 	if (t->kthread)
 		return "is a kernel thread";
-	if (t->io_worker)
-		return "is an io_uring worker, which takes no signal of its process";
 	if (t->state == 'Z' || t->state == 'X')
 		return "is dead";
 	if (t->exiting)

@@ -205,6 +205,7 @@ static json_t *wait_object(const struct wfg *g, const struct wfg_wait *w)
 	set(&j, "ustack", stack(&t->ustack));
 	set(&j, "seen", text(fact_seen_name(w->seen)));
 	set(&j, "trigger", trigger(w->w.trigger));
+	set(&j, "spins", json_boolean(w->w.spins));
 	set(&j, "syscall", text(t->call));
 	return j;
 }

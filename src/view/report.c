@@ -114,6 +114,8 @@ static void add_task(struct strbuf *sb, const struct wfg_task *task)
 
 	phrase_task(sb, task);
 	sb_printf(sb, ", uid %u, state %c", t->uid, t->state ? t->state : '?');
+	if (t->io_worker)
+		sb_puts(sb, ", worker of io_uring");
 	if (t->exiting)
 		sb_puts(sb, ", exiting");
 }
@@ -140,9 +142,9 @@ static void say_waiter(struct report *r, const struct wfg_wait *w)
 	struct strbuf sb = { 0 };
 
 	add_task(&sb, w->task);
-	sb_puts(&sb,
-		w->w.interruptible ? "; interruptible, asleep" : "; not interruptible, asleep");
-	if (w->task->t.asleep_ns == FACT_UNKNOWN)
+	sb_puts(&sb, w->w.interruptible ? "; interruptible" : "; not interruptible");
+	sb_puts(&sb, w->w.spins ? ", runs" : ", asleep");
+	if (!w->w.spins && w->task->t.asleep_ns == FACT_UNKNOWN)
 		sb_puts(&sb, " for an unknown time");
 	add_date(&sb, wfg_session(r->g), w->task->t.asleep_ns);
 	add_cgroup(&sb, w->task);

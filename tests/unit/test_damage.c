@@ -16,7 +16,9 @@
 
 #include <cmocka.h>
 
+#include "collect/arch.h"
 #include "collect/mm.h"
+#include "collect/task_flags.h"
 #include "body.h"
 
 #define UNMAPPED 0xffffc90000badba8ULL /* in no image */
@@ -170,17 +172,31 @@ static void test_bit_wait(struct body *b)
 	expect(b, 0, 1, 0);
 }
 
-/* In the loop as before, but retaking the lock that it had dropped: its innermost frame says so. */
+/* In the loop as before, but retaking the lock that it had dropped: its state says so. */
 static bool wake(void *arg, struct task_rec *rec)
 {
 	struct body *b = arg;
 
-	if (rec->task == b->task) {
-		memmove(rec->kstack + 1, rec->kstack, sizeof(rec->kstack) - sizeof(u64));
-		rec->nr_stack += rec->nr_stack < REC_STACK_DEPTH;
-		rec->kstack[0] = b->d.named_addr;
-	}
+	if (rec->task == b->task)
+		rec->state = TASK_UNINTERRUPTIBLE;
 	return true;
+}
+
+/* Awake when the tasks were listed: what it was doing then is not known. */
+static bool awake(void *arg, struct task_rec *rec)
+{
+	struct body *b = arg;
+
+	if (rec->task == b->task)
+		rec->state = rec->nr_stack = 0;
+	return true;
+}
+
+static void test_awake(struct body *b)
+{
+	b->d.edit_task = awake;
+	b->d.edit_arg = b;
+	expect(b, 0, 1, 0);
 }
 
 static void test_woken(struct body *b)
@@ -190,8 +206,6 @@ static void test_woken(struct body *b)
 	damage_word(&b->d, kmem_at(b->image, b->head, KF_LIST_NEXT), b->head);
 	b->d.edit_task = wake;
 	b->d.edit_arg = b;
-	b->d.named_addr = FRESH;
-	b->d.name = "rwsem_down_write_slowpath+0x1/0x2";
 	look_damaged(b, &l);
 	assert_int_equal(look_count(&l, FACT_WAIT), 1);
 	assert_int_equal(wfg_wait(l.g, 0)->w.on, ON_LOCK);
@@ -1131,6 +1145,7 @@ static const struct fault pipe_faults[] = {
 	FAULT(key_inside_page),
 	FAULT(bit_wait),
 	FAULT(woken),
+	FAULT(awake),
 	FAULT(negative_refs),
 	FAULT(page_unreadable),
 	FAULT(no_host),

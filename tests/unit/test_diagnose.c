@@ -896,10 +896,53 @@ static void no_signal_for(struct scene *s, const char *why)
 	assert_non_null(find(&f->notes, why));
 }
 
-static void an_io_worker_takes_no_signal(void **state)
+/* Its signals are those of its process, which takes it along when it ends. */
+static void an_io_worker_ends_with_its_process(void **state)
 {
-	((struct scene *)*state)->waiter.io_worker = true;
-	no_signal_for(*state, "is an io_uring worker");
+	struct scene *s = *state;
+	const struct finding *f;
+
+	s->waiter.io_worker = true;
+	s->waiter.tid = s->waiter.pid + 2;
+	f = foreign_pipe(s);
+	assert_advice(f, "kill -INT 20911", "advice-vmsplice");
+	assert_has(advice_for(f, "kill -INT 20911")->effect,
+		   "Ends the process of segtrim[20911] thread 20913");
+}
+
+static void an_io_worker_is_not_stopped(void **state)
+{
+	struct scene *s = *state;
+	const struct finding *f;
+
+	s->page.refs = 1;
+	s->waiter.io_worker = true;
+	f = scene_diagnose(s);
+	assert_int_equal(f->nr_advice, 1);
+	assert_advice(f, "kill -INT 20911", "advice-vmsplice");
+	assert_non_null(find(&f->notes, "a worker of io_uring"));
+}
+
+/* Reflink on XFS with the page in the file of the higher inode number. */
+static void a_spinner_is_said_to_spin(void **state)
+{
+	struct scene *s = *state;
+	const struct finding *f;
+
+	s->wait.op = OP_REFLINK;
+	s->wait.spins = true;
+	s->wait.interruptible = false;
+	s->waiter.state = 'R';
+	s->waiter.asleep_ns = FACT_UNKNOWN;
+	f = foreign_pipe(s);
+	assert_string_equal(f->text, "BLOCKED: reflink by segtrim[20911] spins in the kernel until "
+				     "nobody holds page 0x1a3 (byte 1716224) of "
+				     "/pmem1/db/seg.0042 (xfs on pmem0, ino 8391), held in "
+				     "pipe:[88123] by feeder[31802].");
+	assert_null(advice_for(f, "kill -INT 20911"));
+	assert_advice(f, "kill 31802", "advice-vmsplice");
+	assert_non_null(find(&f->notes, "SIGKILL included"));
+	assert_non_null(find(&f->impact, "a whole CPU"));
 }
 
 static void an_exiting_waiter_takes_no_signal(void **state)
@@ -1190,7 +1233,9 @@ int main(void)
 		TEST(a_foreign_hold_beside_its_own),
 		TEST(candidates_make_no_deadlock),
 		TEST(every_disposition),
-		TEST(an_io_worker_takes_no_signal),
+		TEST(an_io_worker_ends_with_its_process),
+		TEST(an_io_worker_is_not_stopped),
+		TEST(a_spinner_is_said_to_spin),
 		TEST(an_exiting_waiter_takes_no_signal),
 		TEST(init_is_never_killed),
 		TEST(no_signal_ends_an_eviction),

@@ -62,6 +62,7 @@ class Truth:
     huge: bool = False
     findings: tuple = ("BLOCKED",)
     on: str = "page"
+    trigger: str = None   # of an eviction; unknown is not checked
     shared: bool = False  # the page belongs to several files, so it has no index of its own
     unseen: int = 0       # references that nothing can explain
     bystanders: set = field(default_factory=set)
@@ -231,8 +232,12 @@ def check_wait(document, truth):
         bad.append(f"op is {wait['op']!r}, not {' or '.join(truth.ops)}")
     if wait["on"] != truth.on:
         bad.append(f"on is {wait['on']!r}, not {truth.on!r}")
+    if truth.trigger and wait.get("trigger") != truth.trigger:
+        bad.append(f"trigger is {wait.get('trigger')!r}, not {truth.trigger!r}")
     if wait["state"] != truth.state:
         bad.append(f"state is {wait['state']!r}, not {truth.state!r}")
+    if wait.get("spins") != (truth.state == "R"):
+        bad.append(f"spins is {wait.get('spins')} in state {truth.state}")
     if wait.get("interruptible") != (truth.state == "S"):
         bad.append(f"interruptible is {wait.get('interruptible')} in state {truth.state}")
     if (wait.get("age_s") or 0) > time.monotonic() - truth.started:

@@ -89,7 +89,7 @@ static void close_ends(void)
 	close(held.ends[1]);
 }
 
-static int make_ring(struct io_uring_params *params)
+static int ring_make(struct io_uring_params *params)
 {
 	int ring = (int)syscall(SYS_io_uring_setup, 4, params);
 
@@ -100,7 +100,7 @@ static int make_ring(struct io_uring_params *params)
 static int keep_in_uring(void)
 {
 	struct io_uring_params params = {};
-	int ring = make_ring(&params);
+	int ring = ring_make(&params);
 
 	need(!syscall(SYS_io_uring_register, ring, IORING_REGISTER_FILES, held.ends, 2),
 	     "IORING_REGISTER_FILES");
@@ -143,7 +143,7 @@ static void keep_in_mapped_ring(void)
 static void keep_in_request(void)
 {
 	struct io_uring_params p = {};
-	int ring = make_ring(&p), both;
+	int ring = ring_make(&p), both;
 	char name[32];
 	char *sq = map_ring(ring, p.sq_off.array + p.sq_entries * sizeof(__u32),
 			    IORING_OFF_SQ_RING);

@@ -120,9 +120,9 @@ static bool send_by_ring(int fd, const char *page)
 	};
 	struct ring ring = {};
 
-	make_ring(&ring);
-	submit(&ring, &sqe);
-	need(result(&ring) == (int)PAGE, "SEND_ZC");
+	ring_make(&ring);
+	ring_submit(&ring, &sqe);
+	need(ring_result(&ring) == (int)PAGE, "SEND_ZC");
 	return true;
 }
 

@@ -43,12 +43,12 @@ int main(int argc, char **argv)
 		sqe.addr = (unsigned long)&vec;
 		sqe.len = 1;
 	}
-	make_ring(&ring);
-	submit(&ring, &sqe);
+	ring_make(&ring);
+	ring_submit(&ring, &sqe);
 	usleep(200000); /* where a worker submits it */
 	say("READY {\"how\": \"io_uring\", \"pid\": %d, \"tid\": %d, \"index\": %zu}",
 	    initial_pid(), initial_tid(), index);
-	res = result(&ring);
+	res = ring_result(&ring);
 	say("DONE %d %d", res < 0 ? -1 : res, res < 0 ? -res : 0);
 	hear();
 	return 0;

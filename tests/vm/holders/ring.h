@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* An io_uring without a library: one request, and what it returned. */
-#ifndef HOLDERS_RING_H
-#define HOLDERS_RING_H
-
-#include "common.h"
+/* An io_uring of one request at a time, without liburing. */
+#ifndef DAXTOP_VM_RING_H
+#define DAXTOP_VM_RING_H
 
 #include <linux/io_uring.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 struct ring {
 	int fd;
@@ -17,42 +12,10 @@ struct ring {
 	struct io_uring_sqe *sqes;
 };
 
-static inline void *map_ring(const struct ring *ring, size_t size, off_t offset)
-{
-	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, offset);
-
-	need(at != MAP_FAILED, "mmap of the ring");
-	return at;
-}
-
-static inline void make_ring(struct ring *ring)
-{
-	const struct io_uring_params *p = &ring->params;
-
-	ring->fd = (int)syscall(SYS_io_uring_setup, 4, &ring->params);
-	need(ring->fd >= 0, "io_uring_setup");
-	ring->sq = map_ring(ring, p->sq_off.array + p->sq_entries * sizeof(__u32),
-			    IORING_OFF_SQ_RING);
-	ring->cq = map_ring(ring, p->cq_off.cqes + p->cq_entries * sizeof(struct io_uring_cqe),
-			    IORING_OFF_CQ_RING);
-	ring->sqes = map_ring(ring, p->sq_entries * sizeof(struct io_uring_sqe), IORING_OFF_SQES);
-}
-
-static inline void submit(struct ring *ring, const struct io_uring_sqe *sqe)
-{
-	*(__u32 *)(ring->sq + ring->params.sq_off.array) = 0;
-	ring->sqes[0] = *sqe;
-	__atomic_store_n((__u32 *)(ring->sq + ring->params.sq_off.tail), 1, __ATOMIC_RELEASE);
-	need(syscall(SYS_io_uring_enter, ring->fd, 1, 0, 0, NULL, 0) == 1, "io_uring_enter");
-}
-
-static inline int result(struct ring *ring)
-{
-	const struct io_uring_cqe *cqe = (void *)(ring->cq + ring->params.cq_off.cqes);
-
-	need(!syscall(SYS_io_uring_enter, ring->fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0),
-	     "io_uring_enter");
-	return cqe->res;
-}
+void ring_make(struct ring *ring);
+/* Submits the ring's only request. */
+void ring_submit(struct ring *ring, const struct io_uring_sqe *sqe);
+/* Waits for the request; what it returned, or -errno. */
+int ring_result(struct ring *ring);
 
 #endif

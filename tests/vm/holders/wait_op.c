@@ -36,6 +36,8 @@ struct xfs_exchange_range {
 };
 #define XFS_IOC_EXCHANGE_RANGE _IOW('X', 129, struct xfs_exchange_range)
 
+enum { GROWN = 64 << 20 }; /* the size to which truncate makes a file grow */
+
 static const struct {
 	const char *name;
 	int mode;
@@ -105,6 +107,8 @@ static int operation(const char *op, const char *path, int fd)
 {
 	if (!strcmp(op, "truncate"))
 		return truncate(path, PAGE);
+	if (!strcmp(op, "grow"))
+		return truncate(path, GROWN);
 	if (!strcmp(op, "open_trunc"))
 		return open(path, O_RDWR | O_TRUNC);
 	if (!strcmp(op, "unlink"))
@@ -117,8 +121,8 @@ static int operation(const char *op, const char *path, int fd)
 /* An open descriptor would keep the file from eviction and the filesystem from umount. */
 static bool wants_descriptor(const char *op)
 {
-	return strcmp(op, "truncate") && strcmp(op, "open_trunc") && strcmp(op, "unlink") &&
-	       strcmp(op, "umount");
+	return strcmp(op, "truncate") && strcmp(op, "grow") && strcmp(op, "open_trunc") &&
+	       strcmp(op, "unlink") && strcmp(op, "umount");
 }
 
 static void nothing(int signo)
