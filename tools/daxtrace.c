@@ -32,6 +32,7 @@ static int look(const struct opts *o, struct wfg *g, struct refusal *why)
 		.image_write = o->image_write,
 		.image_read = o->image_read,
 		.without = o->without,
+		.search_ns = o->search_ns,
 	};
 	struct scope scope;
 	int err;

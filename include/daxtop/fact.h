@@ -268,6 +268,12 @@ struct fact {
 	};
 };
 
+/*
+ * References above idle other than page table entries, a FOLL_PIN being one; *pins of them are
+ * FOLL_PINs, and *mapped are the page table entries. All are 0 or more, whatever the page says.
+ */
+s64 fact_page_taken(const struct fact_page *p, s64 *pins, s64 *mapped);
+
 /* Consumer of facts. Returns 0, or -errno to stop the collector. */
 typedef int (*fact_sink_fn)(void *arg, const struct fact *fact);
 

@@ -3,7 +3,7 @@
  * Bios in flight, from the devices' side. Of a request-based device every request is an element of
  * static_rqs of some blk_mq_tags: the driver's, or the I/O scheduler's where there is one. A
  * bio-based device keeps no list that is known here, but for device-mapper's of what came while it
- * was suspended.
+ * was suspended. Of either kind a device has lists of what a limit of a cgroup holds back.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -264,7 +264,7 @@ const char *bio_disk_name(struct snap *s, const struct kbio *bio)
 }
 
 /* Hands over a chain of bios; from is where the pointer to its first one is. */
-static int walk_chain(struct walk *w, u64 from, u64 first, u64 rq)
+static int walk_chain(struct walk *w, u64 from, u64 first, u64 rq, u64 cgroup)
 {
 	u64 addr = first;
 	int err = 0;
@@ -281,6 +281,7 @@ static int walk_chain(struct walk *w, u64 from, u64 first, u64 rq)
 		bio.from = from;
 		bio.first = first;
 		bio.rq = rq;
+		bio.cgroup = cgroup;
 		err = w->fn(w->arg, &bio);
 		if (kmem_get(w->s->k, addr, KF_BIO_NEXT, &addr))
 			break;
@@ -306,7 +307,7 @@ static int walk_requests(struct walk *w, const u64 *rqs, u32 n)
 	for (u32 i = 0; i < n && err >= 0; i++)
 		if (g[2 * i].val && g[2 * i].val < REF_MAX && g[2 * i + 1].val)
 			err = walk_chain(w, kmem_at(w->s->k, rqs[i], KF_RQ_BIO), g[2 * i + 1].val,
-					 rqs[i]);
+					 rqs[i], 0);
 	return err;
 }
 
@@ -382,8 +383,13 @@ static int walk_mapped_device(struct walk *w, u64 disk, u64 md)
 		is_md |= words[i] == disk;
 	for (u32 i = 0; is_md && i + 1 < n && err >= 0; i++)
 		if (is_bio_list(w->s, words[i], words[i + 1]))
-			err = walk_chain(w, md + i * sizeof(*words), words[i], 0);
+			err = walk_chain(w, md + i * sizeof(*words), words[i], 0, 0);
 	return err;
+}
+
+static int walk_throttled(void *arg, u64 from, u64 first, u64 cgroup)
+{
+	return walk_chain(arg, from, first, 0, cgroup);
 }
 
 static int walk_disk(struct walk *w, u64 disk)
@@ -394,6 +400,7 @@ static int walk_disk(struct walk *w, u64 disk)
 	if (kmem_getv(w->s->k, g, 2))
 		return 0;
 	err = kmem_is_kernel_ptr(g[0].val) ? find_tags(w, g[0].val) : 0;
+	err = err < 0 ? err : throttled_walk(w->s, g[0].val, walk_throttled, w);
 	return err < 0 ? err : walk_mapped_device(w, disk, g[1].val);
 }
 

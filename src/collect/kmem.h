@@ -22,7 +22,11 @@
 	X(VMEMMAP_BASE, "vmemmap_base")         \
 	X(PAGE_OFFSET_BASE, "page_offset_base") \
 	X(FPUT, "____fput")                     \
-	X(BLOCKDEV_SB, "blockdev_superblock")
+	X(BLOCKDEV_SB, "blockdev_superblock")   \
+	X(MAX_PFN, "max_pfn")                   \
+	X(NR_CPU_IDS, "nr_cpu_ids")             \
+	X(NR_NODE_IDS, "nr_node_ids")           \
+	X(PER_CPU_OFFSET, "__per_cpu_offset")
 
 enum ksym {
 #define KSYM_ENUM(id, name) KSYM_##id,
@@ -49,6 +53,40 @@ struct kget {
 	s32 err; /* answer: 0, -EFAULT, -ENOENT when this kernel has no such field */
 };
 
+/* What to look for: aligned words in slab memory whose value is in one of the ranges [lo, hi). */
+struct krange {
+	u64 lo, hi;
+};
+
+struct ksearch {
+	const struct krange *ranges; /* n of them, ascending and apart */
+	u32 n;
+	u64 vmemmap, direct_map; /* as in struct arch */
+	u64 budget_ns;           /* no slab is begun after so much time */
+};
+
+static inline bool ksearch_wants(const struct ksearch *q, u64 val)
+{
+	for (u32 i = 0; i < q->n; i++)
+		if (val - q->ranges[i].lo < q->ranges[i].hi - q->ranges[i].lo)
+			return true;
+	return false;
+}
+
+/* Where such a word is, and its value. */
+struct khit {
+	u64 addr, val;
+};
+
+struct kfound {
+	struct khit *v; /* malloc'ed; in the order of their addresses within each pass */
+	u32 n;
+	u64 lost;  /* hits beyond what is kept */
+	u64 bytes; /* slab memory that was searched */
+	u64 left;  /* slab memory that was not for lack of time */
+	u64 ns;    /* time it took */
+};
+
 struct kmem;
 
 struct kmem_ops {
@@ -63,6 +101,8 @@ struct kmem_ops {
 	 * not there or does not answer within a second.
 	 */
 	char *(*read_file)(struct kmem *k, const char *path);
+	/* 0, -ENOENT when it cannot be searched, or -errno; free(found->v) in any case. */
+	int (*search)(struct kmem *k, const struct ksearch *q, struct kfound *found);
 	void (*close)(struct kmem *k);
 };
 

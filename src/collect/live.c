@@ -19,6 +19,7 @@
 #include <bpf/libbpf.h>
 
 #include "collect/kmem.h"
+#include "collect/search.h"
 #include "enumerate.skel.h"
 #include "peek.skel.h"
 #include "util/bounded.h"
@@ -251,6 +252,7 @@ static const struct kmem_ops live_ops = {
 	.symbolize = live_symbolize,
 	.tasks = live_tasks,
 	.read_file = live_read_file,
+	.search = slabs_search,
 	.close = live_close,
 };
 

@@ -97,6 +97,8 @@ static int take_frags(struct walk *w, u64 shinfo, u64 nr_frags, bool zerocopy)
 
 		if (!page)
 			continue;
+		if (!counted)
+			snap_saw(w->s, kmem_at(k, shinfo, KF_SHINFO_FRAGS), nr_frags * FRAG_SIZE);
 		err = counted ? 0 : count_once(w, shinfo);
 		counted = true;
 		err = err ? err : add_hit(w, page, shinfo, zerocopy);

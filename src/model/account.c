@@ -1,46 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Page references: how many keep the page busy, of what kind, and how many of them the holds
- * explain. Counts may be garbage when the page was read while it changed: nothing here trusts one.
+ * Page references: how many keep the page busy, and how many of them the holds explain. Counts may
+ * be garbage when the page was read while it changed: nothing here trusts one.
  */
 #include "model/graph.h"
-
-/*
- * A FOLL_PIN of a page that keeps no separate count adds this to the reference count
- * (GUP_PIN_COUNTING_BIAS, include/linux/mm.h).
- */
-#define PIN_BIAS 1024
-
-/* The kernel keeps these counts in an int. */
-static s64 sane(s64 count)
-{
-	if (count > INT32_MAX)
-		return INT32_MAX;
-	return count < INT32_MIN ? INT32_MIN : count;
-}
 
 static s64 between(s64 low, s64 value, s64 high)
 {
 	if (value > high)
 		value = high;
 	return value < low ? low : value;
-}
-
-/* Splits the references above idle into page table entries, FOLL_PINs and plain references. */
-static s64 decode(const struct fact_page *p, s64 *pins, s64 *mapped)
-{
-	s64 above = between(0, sane(p->refs) - sane(p->idle_refs), INT32_MAX);
-	s64 rest;
-
-	*mapped = between(0, p->mapcount, above);
-	rest = above - *mapped;
-	if (p->pincount >= 0) {
-		/* A large folio: each pin is one reference and counted apart. */
-		*pins = between(0, p->pincount, rest);
-		return rest - *pins;
-	}
-	*pins = rest / PIN_BIAS;
-	return rest % PIN_BIAS;
 }
 
 /*
@@ -59,8 +28,7 @@ static s64 explained(const struct wfg_page *page, bool mappings, s64 most)
 
 void account_page(struct wfg_page *page)
 {
-	s64 gets = decode(&page->p, &page->pins, &page->mapped);
-	s64 taken = page->pins + gets;
+	s64 taken = fact_page_taken(&page->p, &page->pins, &page->mapped);
 
 	page->busy = taken + page->mapped;
 	page->unattributed = taken - explained(page, false, taken);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "util/log.h"
@@ -16,7 +17,9 @@
 
 enum { OPTS_MAX = 32 };
 
-enum { KEY_CHECK = 256, KEY_IMAGE_WRITE, KEY_IMAGE_READ, KEY_WITHOUT };
+enum { KEY_CHECK = 256, KEY_IMAGE_WRITE, KEY_IMAGE_READ, KEY_WITHOUT, KEY_SEARCH };
+
+#define SEARCH_NS 2000000000ULL /* nobody at a hung machine waits for more */
 
 static const struct opt_later ndjson_later = {
 	"--ndjson (facts as they come, one per line) is not in this version",
@@ -60,6 +63,8 @@ const struct opt_def opt_table[] = {
 	  "trace for TIME, then report (not in this version)", &duration_later },
 	{ KEY_CHECK, "check", ARG_NO, NULL, GENERAL, "what works on this machine, and what is lost",
 	  NULL },
+	{ KEY_SEARCH, "search", ARG_REQUIRED, "TIME", GENERAL,
+	  "search memory for holders for TIME (2s), or off", NULL },
 	{ KEY_IMAGE_WRITE, "image-write", ARG_REQUIRED, "FILE", DEBUGGING,
 	  "save the kernel memory that this run reads", NULL },
 	{ KEY_IMAGE_READ, "image-read", ARG_REQUIRED, "FILE", DEBUGGING,
@@ -163,6 +168,24 @@ static int parse_stacks(struct opts *o, const char *which)
 	return usage_error();
 }
 
+/* Seconds, with or without a fraction and the unit. */
+static int parse_search(struct opts *o, const char *time)
+{
+	char *end;
+	double seconds = strtod(time, &end);
+
+	if (!strcmp(time, "off")) {
+		o->search_ns = 0;
+		return OPTS_RUN;
+	}
+	if (end != time && (!*end || !strcmp(end, "s")) && seconds > 0 && seconds <= 86400) {
+		o->search_ns = seconds * 1e9;
+		return OPTS_RUN;
+	}
+	log_msg(LOG_ERROR, "--search=%s: it is a number of seconds, or off", time);
+	return usage_error();
+}
+
 static int refuse_later(int key)
 {
 	for (const struct opt_def *d = opt_table; d->name; d++)
@@ -200,6 +223,8 @@ static int take_option(struct opts *o, int key, const char *arg)
 	case KEY_WITHOUT:
 		o->without = arg;
 		break;
+	case KEY_SEARCH:
+		return parse_search(o, arg);
 	case 'h':
 		opts_help(stdout);
 		return STATUS_OK;
@@ -236,7 +261,7 @@ int opts_parse(struct opts *o, int argc, char **argv)
 	struct getopt_args g;
 	int key, status = OPTS_RUN;
 
-	memset(o, 0, sizeof(*o));
+	*o = (struct opts){ .search_ns = SEARCH_NS };
 	make_getopt_args(&g);
 	/* getopt_long() names the program by argv[0], everything else by its name. */
 	if (argc > 0)

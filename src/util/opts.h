@@ -17,9 +17,10 @@ struct opts {
 	bool check;
 	bool exit_code;
 	bool quiet;
-	const char *image_write; /* NULL no */
-	const char *image_read;  /* NULL no */
-	const char *without;     /* NULL no */
+	const char *image_write;      /* NULL no */
+	const char *image_read;       /* NULL no */
+	const char *without;          /* NULL no */
+	unsigned long long search_ns; /* how long memory may be searched; 0 not at all */
 };
 
 enum opt_arg { ARG_NO, ARG_OPTIONAL, ARG_REQUIRED };

@@ -263,7 +263,7 @@ static void test_hostile_lines(void **state)
 		"field page._refcount 34 100000004",
 		"field page._refcount 34 ffffffff",
 		"field page._refcount 34 0",
-		"field enum:PG_head 40 0",
+		"field enum:PG_head 100 0",
 		"field enum:PG_head 4 4",
 		/* bytes */
 		"mem 0 ",

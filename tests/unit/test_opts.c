@@ -144,9 +144,34 @@ static void unique_prefixes(void **state)
 			if (!e->name)
 				break;
 		}
-		parse(&o, prefix, d->arg == ARG_REQUIRED ? "x" : NULL, NULL);
+		parse(&o, prefix, d->arg == ARG_REQUIRED ? "1" : NULL, NULL);
 		assert_null(strstr(said, "ambiguous"));
 		assert_null(strstr(said, "Try"));
+	}
+}
+
+static void search_takes_seconds(void **state)
+{
+	static const struct {
+		const char *option;
+		u64 ns;
+	} good[] = { { "--search=off", 0 },
+		     { "--search=5", 5000000000 },
+		     { "--search=0.5s", 500000000 },
+		     { "-e", 2000000000 } };
+	static const char *const bad[] = { "--search=",   "--search=0",   "--search=-1",
+					   "--search=2m", "--search=nan", "--search=1e9",
+					   "--search=on" };
+	struct opts o;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		assert_int_equal(parse(&o, good[i].option, NULL), OPTS_RUN);
+		assert_int_equal(o.search_ns, good[i].ns);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		assert_int_equal(parse(&o, bad[i], NULL), STATUS_ERROR);
+		assert_said("it is a number of seconds, or off");
 	}
 }
 
@@ -277,11 +302,17 @@ static void manual_has_the_same_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_given),    cmocka_unit_test(everything_given),
-		cmocka_unit_test(stacks),           cmocka_unit_test(usage_errors),
-		cmocka_unit_test(unique_prefixes),  cmocka_unit_test(later_options_are_refused),
-		cmocka_unit_test(help_and_version), cmocka_unit_test(help_fits_a_terminal),
-		cmocka_unit_test(table_is_sound),   cmocka_unit_test(manual_has_the_same_options),
+		cmocka_unit_test(nothing_given),
+		cmocka_unit_test(everything_given),
+		cmocka_unit_test(stacks),
+		cmocka_unit_test(usage_errors),
+		cmocka_unit_test(unique_prefixes),
+		cmocka_unit_test(search_takes_seconds),
+		cmocka_unit_test(later_options_are_refused),
+		cmocka_unit_test(help_and_version),
+		cmocka_unit_test(help_fits_a_terminal),
+		cmocka_unit_test(table_is_sound),
+		cmocka_unit_test(manual_has_the_same_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

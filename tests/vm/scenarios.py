@@ -8,6 +8,7 @@ names, otherwise what the truth names; in both cases the waiter must proceed the
 from hang import (HUGE_INDEX, HUGE_PAGES, INDEX, MAIN_OPS, RANGE_OPS, Advice, AsyncIO, DirectIO,
                   Eviction, LostWakeup, PipeHolder, Quiet, Retouch, Scenario, SelfClose, SelfExit,
                   SelfTruncate, Session, SharedPipe, SocketHolder, Umount)
+from memscan import memscan
 from refusals import Lockdown, refusals
 from reflinks import CloneMapped, IntoPinned, Reflinked, SharedDirectIO
 from spare import MountNamespace, Woken
@@ -83,4 +84,4 @@ def unusual():
 
 def catalogue():
     """Fresh scenarios in the order in which they run on each filesystem."""
-    return [*ordinary(), *shared(), *unusual(), *refusals()]
+    return [*ordinary(), *shared(), *unusual(), *memscan(), *refusals()]

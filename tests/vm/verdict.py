@@ -61,6 +61,7 @@ class Truth:
     huge: bool = False
     findings: tuple = ("BLOCKED",)
     on: str = "page"
+    rest: int = 0         # references that nothing can explain
     shared: bool = False  # the page belongs to several files, so it has no index of its own
     bystanders: set = field(default_factory=set)
     queued: set = field(default_factory=set)
@@ -195,6 +196,8 @@ def check_findings(document, wait, truth):
 def check_rest(wait, truth):
     """No reference may stay unexplained, unless a candidate may have it."""
     rest = wait.get("unattributed_refs")
+    if truth.rest:
+        return [] if rest == truth.rest else [f"unattributed_refs is {rest}, not {truth.rest}"]
     found = [holder_of(wait, holder) for holder in truth.holders]
     if rest and "candidate" not in [holder["confidence"] for holder in found if holder]:
         return [f"unattributed_refs is {rest}, all is known here"]
