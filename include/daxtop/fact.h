@@ -199,6 +199,8 @@ struct fact_hold {
 	const char *object_id;   /* "pipe:[4711]"; unique with object_kind */
 	const char *target;      /* where the I/O goes: device, file or peer; NULL none */
 	const char *detail;      /* one clause of evidence for a reader; NULL none */
+	const char *limit;       /* cgroup whose io.max holds the I/O back, a path; NULL none */
+	bool unqueued;           /* I/O that is in no queue: a driver keeps it in its own way */
 	u64 held_ns;             /* how long it has been held, ns; FACT_UNKNOWN when not learned */
 	u64 drain_bytes;         /* pipe: bytes to read until the page is released; 0 n/a */
 	u32 pipe_user;           /* pipe: uid that created it, for pipes without descriptors */

@@ -234,21 +234,17 @@ static u64 age_of(struct snap *s, const struct kbio *bio)
 }
 
 /* What holds the bio back, where that is known. */
-static const char *describe_delay(struct snap *s, const struct kbio *bio)
+static const char *describe_delay(struct snap *s, const struct kbio *bio, const char *limit)
 {
-	const char *path = bio->cgroup ? cgroup_path(s, bio->cgroup) : NULL;
-
-	if (path)
-		return snap_text(s, "; io.max of cgroup %s holds it back", path);
-	if (bio->cgroup)
-		return "; a limit of the cgroup of its task holds it back";
+	if (limit)
+		return snap_text(s, "; io.max of cgroup %s holds it back", limit);
 	return bio->stray ? "; it was found in memory and in no queue" : "";
 }
 
-static const char *describe(struct snap *s, const struct group *g, bool known)
+static const char *describe(struct snap *s, const struct group *g, const struct fact_hold *h)
 {
-	const char *who = known ? "" : "; the task that submitted it was not found";
-	const char *delay = describe_delay(s, g->bio);
+	const char *who = h->nr_releasers ? "" : "; the task that submitted it was not found";
+	const char *delay = describe_delay(s, g->bio, h->limit);
 
 	if (g->bios == 1)
 		return snap_text(s, "its bio names the page%s%s", delay, who);
@@ -293,7 +289,9 @@ static void tell_hold(struct search *w, const struct group *g)
 		name_call(s, g, h, releasers);
 	if (!h->target)
 		h->target = bio_disk_name(s, g->bio);
-	h->detail = describe(s, g, h->nr_releasers);
+	h->limit = g->bio->cgroup ? cgroup_path(s, g->bio->cgroup) : NULL;
+	h->unqueued = g->bio->stray;
+	h->detail = describe(s, g, h);
 	snap_emit(s, &f);
 	free(releasers);
 }

@@ -171,6 +171,31 @@ static void advise_dm(struct verdict *v, const char *name, int len, s64 refs)
 	verdict_advice(v, ADVICE_COMMAND, "advice-dio", &action, &effect);
 }
 
+static void advise_limit(struct verdict *v, const struct wfg_hold *h, s64 refs)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+
+	sb_printf(&action, "Raise or remove the limit in io.max of cgroup %s%s%s.", h->h.limit,
+		  h->h.target ? " for " : "", h->h.target ? h->h.target : "");
+	sb_puts(&effect, "The I/O goes on at once; when it completes,");
+	add_outcome(&effect, v->wait, refs);
+	add_lost_wakeup(&effect, v->wait->page);
+	verdict_advice(v, ADVICE_SENTENCE, "iomax-aio", &action, &effect);
+}
+
+/* What was asked of a suspended device waits in a queue of it: this device is not suspended. */
+static void advise_unqueued_dm(struct verdict *v, const char *name, int len, s64 refs)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+
+	sb_printf(&action, "Look at the output of: dmsetup table %.*s", len, name);
+	sb_puts(&effect, "It names the target that keeps the I/O; a delay target passes on all that "
+			 "it keeps when it is suspended and resumed. When the I/O completes,");
+	add_outcome(&effect, v->wait, refs);
+	add_lost_wakeup(&effect, v->wait->page);
+	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
+}
+
 static bool same_target(const struct wfg_hold *a, const struct wfg_hold *b)
 {
 	const char *x = a->h.target, *y = b->h.target;
@@ -200,8 +225,15 @@ static void advise_target(struct verdict *v, const struct wfg_hold *h, s64 refs)
 	const char *name;
 	int len;
 
+	if (h->h.limit) {
+		advise_limit(v, h, refs);
+		return;
+	}
 	if (dm_name(h->h.target, &name, &len)) {
-		advise_dm(v, name, len, refs);
+		if (h->h.unqueued)
+			advise_unqueued_dm(v, name, len, refs);
+		else
+			advise_dm(v, name, len, refs);
 		return;
 	}
 	sb_printf(&action, "Make %s answer.",

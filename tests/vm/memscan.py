@@ -121,7 +121,7 @@ class Throttled(Delayed):
 
 
 class HeldByCgroup(Scenario):
-    """The verdict says which cgroup's limit it is."""
+    """The verdict says which cgroup's limit it is; without it the I/O goes on."""
 
     def prove(self, session, stage, log_name):
         wait = None
@@ -136,10 +136,13 @@ class HeldByCgroup(Scenario):
 
     @staticmethod
     def check_cgroup(document, wait, name):
-        texts = [finding["text"] for finding in document["findings"]
-                 if wait["id"] in finding["waits"]]
+        texts = [holder.get("detail") or "" for holder in wait["holders"]]
         if not any(f"io.max of cgroup {name} holds it back" in text for text in texts):
             raise Mismatch(f"the limit of cgroup {name} is not named: {texts}")
+        advice = [advice["do"] for finding in document["findings"]
+                  if wait["id"] in finding["waits"] for advice in finding["advice"]]
+        if not any(f"io.max of cgroup {name} for ram0" in text for text in advice):
+            raise Mismatch(f"the limit of cgroup {name} is not to be raised: {advice}")
 
 
 class AmongFreed(Scenario):

@@ -257,7 +257,7 @@ INSPECTIONS = re.compile(r"dmsetup info [\w./-]+")
 # The names that advice may give as its proof: scenarios follow it and see it work.
 PROOFS = {
     "advice-vmsplice", "advice-dio", "advice-retouch", "lost-wakeup", "self/close",
-    "self/ftruncate",
+    "self/ftruncate", "iomax-aio",
 }
 
 
