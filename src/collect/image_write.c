@@ -99,7 +99,7 @@ static char *record_read_file(struct kmem *k, const char *path)
 static int record_search(struct kmem *k, const struct ksearch *q, struct kfound *found)
 {
 	struct recorder *rec = (struct recorder *)k;
-	int err = rec->inner->ops->search(rec->inner, q, found);
+	int err = kmem_search(rec->inner, q, found);
 
 	if (err)
 		return err;

@@ -101,7 +101,7 @@ struct kmem_ops {
 	 * not there or does not answer within a second.
 	 */
 	char *(*read_file)(struct kmem *k, const char *path);
-	/* 0, -ENOENT when it cannot be searched, or -errno; free(found->v) in any case. */
+	/* See kmem_search(); NULL never. */
 	int (*search)(struct kmem *k, const struct ksearch *q, struct kfound *found);
 	void (*close)(struct kmem *k);
 };
@@ -142,6 +142,8 @@ int kmem_record_save(struct kmem *k);
 void kmem_close(struct kmem *k); /* NULL-safe */
 
 int kmem_readv(struct kmem *k, struct kread *r, size_t n);
+/* 0, -ENOENT when memory cannot be searched, or -errno; free(found->v) in any case. */
+int kmem_search(struct kmem *k, const struct ksearch *q, struct kfound *found);
 /* One range of any length. 0, or -EFAULT when any part faults. */
 int kmem_read(struct kmem *k, u64 addr, void *dst, size_t len);
 /* Many fields in one go; answers in g[]. 0, or -errno when nothing could be read at all. */

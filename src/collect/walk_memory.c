@@ -95,7 +95,7 @@ static int search(struct snap *s, const struct krange *ranges, u32 n, struct kfo
 		.direct_map = s->arch.direct_map,
 		.budget_ns = s->opts->search_ns,
 	};
-	int err = s->k->ops->search(s->k, &q, found);
+	int err = kmem_search(s->k, &q, found);
 
 	if (err == -ENOENT)
 		snap_probe(s, "memory", PROBE_MISSING,
@@ -120,14 +120,33 @@ static bool value_is_still_there(struct snap *s, const struct khit *h)
 	return !kmem_read(s->k, h->addr, &now, sizeof(now)) && now == h->val;
 }
 
+/* Whether a bio_vec there, which starts at a page before it, contains a busy page. */
+static bool reaches_page(struct snap *s, const struct khit *h)
+{
+	u64 first = (h->val - s->arch.vmemmap) / s->k->field[KF_PAGE].off, last;
+	struct kbio_vec v;
+
+	if (kmem_read(s->k, h->addr, &v, sizeof(v)) || v.page != h->val || !v.len)
+		return false;
+	last = first + ((v.off + (u64)v.len - 1) >> ARCH_PAGE_SHIFT);
+	for (u32 i = 0; i < s->nr_pages; i++) {
+		u64 pfn = arch_page_to_pfn(&s->arch, s->k, s->pages[i].head);
+
+		if (first < pfn + (1ULL << s->pages[i].order) && pfn <= last)
+			return true;
+	}
+	return false;
+}
+
 /* Keeps a hit whose object is in use. 0 or -ENOMEM. */
 static int take_hit(struct memory *m, const struct khit *h)
 {
 	struct used u = { .hit = *h, .page = page_find(m->s, h->val & ~PAGE_TAGS) };
 	int err;
 
-	if (snap_has_seen(m->s, h->addr) || slab_object(m->s, h->addr, &u.o) ||
-	    !slab_object_is_used(m->s, &u.o) || !value_is_still_there(m->s, h))
+	if (snap_has_seen(m->s, h->addr) || (!u.page && !reaches_page(m->s, h)) ||
+	    slab_object(m->s, h->addr, &u.o) || !slab_object_is_used(m->s, &u.o) ||
+	    !value_is_still_there(m->s, h))
 		return 0;
 	if (m->nr_used >= USED_MAX) {
 		snap_lost(m->s, LOSS_LOST, "memory search", 1);
@@ -330,10 +349,14 @@ static bool is_of_bio(const struct memory *m, const struct used *u)
 static void tell_objects(struct memory *m)
 {
 	struct snap *s = m->s;
-	u32 missing[s->nr_pages];
+	u32 *missing = calloc(s->nr_pages + 1, sizeof(*missing));
 
 	for (u32 i = 0; i < m->nr_used; i++)
 		m->used[i].taken = is_of_bio(m, &m->used[i]);
+	if (!missing) {
+		s->err = -ENOMEM;
+		return;
+	}
 	for (u32 i = 0; i < s->nr_pages; i++)
 		missing[i] = page_unexplained(s, &s->pages[i]);
 	for (u32 i = 0; i < m->nr_used && !s->err; i++) {
@@ -342,6 +365,7 @@ static void tell_objects(struct memory *m)
 		if (u->page && !u->taken && missing[u->page - s->pages] && is_first_of_object(m, i))
 			tell_object(m, u, missing[u->page - s->pages]);
 	}
+	free(missing);
 }
 
 static int look_at_hits(struct memory *m, const struct kfound *found)

@@ -189,8 +189,9 @@ static void advise_unqueued_dm(struct verdict *v, const char *name, int len, s64
 	struct strbuf action = { 0 }, effect = { 0 };
 
 	sb_printf(&action, "Look at the output of: dmsetup table %.*s", len, name);
-	sb_puts(&effect, "It names the target that keeps the I/O; a delay target passes on all that "
-			 "it keeps when it is suspended and resumed. When the I/O completes,");
+	sb_puts(&effect,
+		"It names the target that keeps the I/O; a delay target passes on all that "
+		"it keeps when it is suspended and resumed. When the I/O completes,");
 	add_outcome(&effect, v->wait, refs);
 	add_lost_wakeup(&effect, v->wait->page);
 	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);

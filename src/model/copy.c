@@ -69,8 +69,7 @@ int copy_hold(struct arena *a, struct fact_hold *f)
 	if (f->confidence >= CONF_MAX)
 		f->confidence = CONF_CANDIDATE;
 	if (arena_keep(a, &f->object_kind) || arena_keep(a, &f->object_id) ||
-	    arena_keep(a, &f->target) || arena_keep(a, &f->detail) ||
-	    arena_keep(a, &f->limit))
+	    arena_keep(a, &f->target) || arena_keep(a, &f->detail) || arena_keep(a, &f->limit))
 		return -ENOMEM;
 	return copy_releasers(a, f);
 }

@@ -13,6 +13,7 @@
 #include "collect/memstore.h"
 #include "collect/search.h"
 #include "collect/snap.h"
+#include "images.h"
 
 #define DIRECT_MAP 0xffff888000000000ULL
 #define VMEMMAP    0xffffea0000000000ULL
@@ -42,7 +43,16 @@ static int read_memory(struct kmem *k, struct kread *r, size_t n)
 	return 0;
 }
 
-static const struct kmem_ops ops = { .readv = read_memory };
+static void close_nothing(struct kmem *k)
+{
+	(void)k;
+}
+
+static const struct kmem_ops ops = {
+	.readv = read_memory,
+	.search = slabs_search,
+	.close = close_nothing,
+};
 
 static void poke(struct machine *m, u64 addr, u64 val)
 {
@@ -235,6 +245,42 @@ static void without_what_is_needed(void **state)
 	machine_free(m);
 }
 
+/* What a search found is in the image of the run, and answers the same question. */
+static void image_keeps_what_was_found(void **state)
+{
+	static const struct krange range = { WANTED, WANTED + 64 },
+				   other = { WANTED + 64, WANTED + 128 };
+	struct machine *m = machine_new();
+	struct ksearch q = { &range, 1, VMEMMAP, DIRECT_MAP, 1000000000 };
+	struct refusal why;
+	struct kfound found;
+	struct kmem *k;
+	struct temp t;
+
+	(void)state;
+	poke(m, object(1), WANTED);
+	temp_open(&t);
+	k = kmem_record(&m->k, t.path);
+	assert_int_equal(kmem_search(k, &q, &found), 0);
+	assert_int_equal(found.n, 1);
+	free(found.v);
+	assert_int_equal(kmem_record_save(k), 0);
+	kmem_close(k);
+	k = kmem_image(t.path, &why);
+	assert_non_null(k);
+	assert_int_equal(kmem_search(k, &q, &found), 0);
+	assert_int_equal(found.n, 1);
+	assert_int_equal(found.v[0].addr, object(1));
+	assert_int_equal(found.v[0].val, WANTED);
+	free(found.v);
+	q.ranges = &other;
+	assert_int_equal(kmem_search(k, &q, &found), 0);
+	assert_int_equal(found.n, 0);
+	kmem_close(k);
+	temp_close(&t);
+	machine_free(m);
+}
+
 static void object_of_an_address(void **state)
 {
 	struct machine *m = machine_new();
@@ -316,6 +362,7 @@ int main(void)
 		cmocka_unit_test(finds_words_of_slabs_only),
 		cmocka_unit_test(pages_marked_by_a_type),
 		cmocka_unit_test(without_what_is_needed),
+		cmocka_unit_test(image_keeps_what_was_found),
 		cmocka_unit_test(object_of_an_address),
 		cmocka_unit_test(free_by_the_slab_or_a_cpu),
 		cmocka_unit_test(free_in_a_sheaf),

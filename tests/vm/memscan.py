@@ -23,18 +23,16 @@ class DelayDisk(st.Stall):
             raise Unavailable("this kernel has no dm-delay")
         super().create(sectors)
 
-    def change(self, target):
-        """A delay target that is suspended lets go of all it has."""
-        table = st.run("dmsetup", "table", self.NAME).split()
-        st.run("dmsetup", "suspend", "--noudevsync", self.NAME)
-        st.run("dmsetup", "load", self.NAME, "--table", f"0 {table[1]} {target}")
-        st.run("dmsetup", "resume", "--noudevsync", self.NAME)
+    def table(self, sectors):
+        return f"0 {sectors} delay {self.BELOW} 0 {self.SECONDS * 1000}"
 
     def suspend(self):
-        self.change(f"delay {self.BELOW} 0 {self.SECONDS * 1000}")
+        """Delay, also if it was suspended before."""
+        st.run("dmsetup", "resume", "--noudevsync", self.NAME)
 
     def resume(self):
-        self.change(f"linear {self.BELOW} 0")
+        """A delay target passes on all that it keeps when it is suspended."""
+        st.run("dmsetup", "suspend", "--noudevsync", self.NAME)
 
 
 class Delayed(AsyncIO):
@@ -159,7 +157,7 @@ class AmongFreed(Scenario):
         for program in (stage.start("hold_aio", stage.path, first, 2, 8, RAM),
                         stage.start("hold_aio", "--read", stage.path, first, 2, 8, RAM),
                         stage.start("hold_uring", "write", stage.path, self.index, 1, RAM),
-                        stage.start("hold_dio", "pwritev", stage.path, self.index, RAM)):
+                        stage.start("hold_uring", "read", stage.path, self.index, 1, RAM)):
             if program.done(SOON) is None:
                 raise Mismatch(f"the I/O of {program.name} does not end")
 
