@@ -92,7 +92,8 @@ static bool field_is_sane(const char *name, u64 off, u64 size)
 {
 	if (strchr(name, ':'))
 		return off <= ENUM_MAX && !size;
-	return off <= FIELD_MAX && size <= FIELD_MAX && (names_member(name) ? size : off);
+	/* an array without a length, at the end of a struct, has no size */
+	return off <= FIELD_MAX && size <= FIELD_MAX && (names_member(name) || off);
 }
 
 static int take_field(struct image *im, char *rest)

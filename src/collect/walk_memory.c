@@ -30,6 +30,7 @@ struct used {
 	struct kpage *page; /* NULL: of another page, from which a bio_vec may reach a busy one */
 	struct slab_object o;
 	bool taken; /* accounted for by a bio */
+	bool stale; /* may be what is left of a reference */
 };
 
 struct memory {
@@ -294,7 +295,7 @@ static u32 words_of_page(const struct memory *m, const struct kpage *page, u64 o
 	u32 n = 0;
 
 	for (u32 i = 0; i < m->nr_used; i++)
-		n += m->used[i].page == page && !m->used[i].taken &&
+		n += m->used[i].page == page && !m->used[i].taken && !m->used[i].stale &&
 		     (!object || m->used[i].o.addr == object);
 	return n;
 }
@@ -306,7 +307,7 @@ static void tell_object(struct memory *m, const struct used *u, u32 missing)
 	struct fact f = { .type = FACT_HOLD };
 	struct fact_hold *h = &f.hold;
 	u32 words = words_of_page(m, u->page, u->o.addr);
-	bool likely = words_of_page(m, u->page, 0) <= missing && !may_be_read(s, u);
+	bool likely = words && words_of_page(m, u->page, 0) <= missing;
 
 	h->page = u->page->head;
 	h->how = how_of(u->o.name);
@@ -314,7 +315,7 @@ static void tell_object(struct memory *m, const struct used *u, u32 missing)
 	h->refs = likely ? words : 0;
 	h->object_kind = "slab";
 	h->object_id = snap_text(s, "%s object 0x%llx", u->o.name, (unsigned long long)u->o.addr);
-	h->detail = snap_text(s, "%s in use has the page's address at byte %llu%s", h->object_id,
+	h->detail = snap_text(s, "in use, it has the page's address at byte %llu%s",
 			      (unsigned long long)(u->hit.addr - u->o.addr),
 			      words > 1 ? " and behind it" : "");
 	h->held_ns = FACT_UNKNOWN;
@@ -351,8 +352,10 @@ static void tell_objects(struct memory *m)
 	struct snap *s = m->s;
 	u32 *missing = calloc(s->nr_pages + 1, sizeof(*missing));
 
-	for (u32 i = 0; i < m->nr_used; i++)
+	for (u32 i = 0; i < m->nr_used; i++) {
 		m->used[i].taken = is_of_bio(m, &m->used[i]);
+		m->used[i].stale = may_be_read(s, &m->used[i]);
+	}
 	if (!missing) {
 		s->err = -ENOMEM;
 		return;
