@@ -32,6 +32,7 @@ static int look_live(void *arg, fact_sink_fn sink, void *sink_arg, struct refusa
 		.image_write = o->image_write,
 		.image_read = o->image_read,
 		.without = o->without,
+		.search_ns = o->search_ns,
 	};
 	struct scope scope;
 	int err;

@@ -61,6 +61,7 @@ struct snapshot_opts {
 	const char *image_write;   /* also save the kernel memory that was read; NULL no */
 	const char *image_read;    /* look at a saved image, not at this machine; NULL no */
 	const char *without;       /* pretend that the kernel hides this symbol; NULL no */
+	u64 search_ns;             /* how long memory may be searched; 0 not at all */
 	bool walk_all;             /* run every walker though nobody waits: to measure them */
 };
 

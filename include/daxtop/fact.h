@@ -206,6 +206,8 @@ struct fact_hold {
 	const char *device;      /* the block device that has to answer it; NULL none or unknown */
 	const char *frozen;      /* mount point of a frozen filesystem it waits for; NULL none */
 	const char *detail;      /* one clause of evidence for a reader; NULL none */
+	const char *limit;       /* cgroup whose io.max holds the I/O back, a path; NULL none */
+	bool unqueued;           /* I/O that is in no queue: a driver keeps it in its own way */
 	u64 held_ns;             /* how long it has been held, ns; FACT_UNKNOWN when not learned */
 	u64 drain_bytes;         /* pipe: bytes to read until the page is released; 0 n/a */
 	u32 pipe_user;           /* pipe, socket: uid that made it, when it has no descriptor */
@@ -289,6 +291,14 @@ struct fact {
 		struct fact_end end;
 	};
 };
+
+/*
+ * References above idle other than page table entries, a FOLL_PIN being one; *pins of them are
+ * FOLL_PINs, and *mapped are the page table entries. All are 0 or more, whatever the page says.
+ * seen: references that were found, gets of them known to be no pins; both tell pins apart from
+ * many plain references.
+ */
+s64 fact_page_taken(const struct fact_page *p, s64 seen, s64 gets, s64 *pins, s64 *mapped);
 
 /* Consumer of facts. Returns 0, or -errno to stop the collector. */
 typedef int (*fact_sink_fn)(void *arg, const struct fact *fact);

@@ -32,8 +32,8 @@ static inline u64 task_rec_size(u32 nr_stack)
 }
 
 #define PEEK_BATCH   128          /* addresses per run; the verifier walks each turn (60 us) */
-#define PEEK_LEN_MAX 4095         /* bytes per address; a mask */
-#define PEEK_OUT     (256 * 1024) /* bytes of answers per run; a power of two */
+#define PEEK_LEN_MAX 65535        /* bytes per address; a mask */
+#define PEEK_OUT     (512 * 1024) /* bytes of answers per run; a power of two */
 
 /* One address to read. */
 struct peek_req {

@@ -113,7 +113,7 @@ u64 bio_disk(struct snap *s, const struct kbio *bio)
 	return disk || !bio->rq ? disk : rq_disk(s, bio->rq);
 }
 
-int bio_chain_walk(struct snap *s, u64 from, u64 rq, bio_fn fn, void *arg)
+int bio_chain_walk(struct snap *s, u64 from, u64 rq, u64 cgroup, bio_fn fn, void *arg)
 {
 	u64 first, addr;
 	int err = 0;
@@ -133,6 +133,7 @@ int bio_chain_walk(struct snap *s, u64 from, u64 rq, bio_fn fn, void *arg)
 		bio.from = from;
 		bio.first = first;
 		bio.rq = rq;
+		bio.cgroup = cgroup;
 		err = fn(arg, &bio);
 		if (kmem_get(s->k, addr, KF_BIO_NEXT, &addr))
 			break;

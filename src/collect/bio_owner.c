@@ -205,6 +205,9 @@ static bool is_source(struct snap *s, const struct kbio *clone, u64 addr, struct
 	ret->from = clone->from;
 	ret->first = clone->first;
 	ret->rq = clone->rq;
+	ret->cgroup = clone->cgroup;
+	ret->stray = clone->stray;
+	ret->doubtful = clone->doubtful;
 	return true;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* The path of a task's cgroup in the default hierarchy, as /proc/PID/cgroup shows it. */
+/* A task's cgroup in the default hierarchy, and its path as /proc/PID/cgroup shows it. */
 #include <limits.h>
 #include <string.h>
 
@@ -7,24 +7,24 @@
 
 enum { CGROUP_DEPTH_MAX = 64, CGROUP_NAME_MAX = 256 };
 
-/* kernfs_node of the task's cgroup; 0 unknown. */
-static u64 task_kernfs_node(struct snap *s, u64 task)
+u64 cgroup_of_task(struct snap *s, u64 task)
 {
-	u64 css_set, cgroup, kn;
+	u64 css_set, cgroup;
 
 	if (kmem_get(s->k, task, KF_TASK_CGROUPS, &css_set) ||
-	    kmem_get(s->k, css_set, KF_CSS_SET_DFL_CGRP, &cgroup) ||
-	    kmem_get(s->k, cgroup, KF_CGROUP_KN, &kn))
+	    kmem_get(s->k, css_set, KF_CSS_SET_DFL_CGRP, &cgroup))
 		return 0;
-	return kn;
+	return cgroup;
 }
 
-const char *cgroup_path(struct snap *s, u64 task)
+const char *cgroup_path(struct snap *s, u64 cgroup)
 {
 	char path[PATH_MAX], name[CGROUP_NAME_MAX];
 	size_t at = sizeof(path) - 1;
-	u64 kn = task_kernfs_node(s, task);
+	u64 kn;
 
+	if (!cgroup || kmem_get(s->k, cgroup, KF_CGROUP_KN, &kn))
+		return NULL;
 	path[at] = '\0';
 	for (int depth = 0; kn && depth < CGROUP_DEPTH_MAX; depth++) {
 		struct kget g[] = { { kn, KF_KN_PARENT, 0, 0 }, { kn, KF_KN_NAME, 0, 0 } };

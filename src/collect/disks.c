@@ -3,7 +3,7 @@
  * Bios in flight, from the devices' side. Of a request-based device every request is an element of
  * static_rqs of some blk_mq_tags: the driver's, or the I/O scheduler's where there is one. A
  * bio-based device keeps no list that is known here, but for device-mapper's of what came while it
- * was suspended.
+ * was suspended. Of either kind a device has lists of what a limit of a cgroup holds back.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -189,7 +189,7 @@ static int walk_requests(struct walk *w, const u64 *rqs, u32 n)
 		return 0;
 	for (u32 i = 0; i < n && err >= 0; i++)
 		if (g[2 * i].val && g[2 * i].val < REF_MAX && g[2 * i + 1].val)
-			err = bio_chain_walk(w->s, kmem_at(w->s->k, rqs[i], KF_RQ_BIO), rqs[i],
+			err = bio_chain_walk(w->s, kmem_at(w->s->k, rqs[i], KF_RQ_BIO), rqs[i], 0,
 					     w->fn, w->arg);
 	return err;
 }
@@ -218,13 +218,22 @@ static int walk_tags(struct walk *w, u64 tags)
 	return err;
 }
 
+static int walk_throttled(void *arg, u64 from, u64 cgroup)
+{
+	struct walk *w = arg;
+
+	return bio_chain_walk(w->s, from, 0, cgroup, w->fn, w->arg);
+}
+
 static int walk_disk(struct walk *w, u64 disk)
 {
 	u64 queue;
 	int err = 0;
 
-	if (!kmem_get(w->s->k, disk, KF_DISK_QUEUE, &queue) && kmem_is_kernel_ptr(queue))
+	if (!kmem_get(w->s->k, disk, KF_DISK_QUEUE, &queue) && kmem_is_kernel_ptr(queue)) {
 		err = find_tags(w, queue);
+		err = err < 0 ? err : throttled_walk(w->s, queue, walk_throttled, w);
+	}
 	return err < 0 ? err : dm_deferred_walk(w->s, disk, w->fn, w->arg);
 }
 

@@ -38,6 +38,6 @@ int dm_deferred_walk(struct snap *s, u64 disk, bio_fn fn, void *arg)
 		is_md |= words[i] == disk;
 	for (u32 i = 0; is_md && i + 1 < n && err >= 0; i++)
 		if (bio_list_is(s, words[i], words[i + 1]))
-			err = bio_chain_walk(s, md + i * sizeof(*words), 0, fn, arg);
+			err = bio_chain_walk(s, md + i * sizeof(*words), 0, 0, fn, arg);
 	return err;
 }

@@ -12,6 +12,8 @@
  *   task BYTES                     struct task_rec up to its last frame
  *   name ADDRESS TEXT              answer of symbolize
  *   file PATH BYTES                answer of read_file; no BYTES: it was not there
+ *   search BYTES LEFT LOST NS      struct kfound, of the last search
+ *   hit ADDRESS VALUE              struct khit, of any search
  *   mem ADDRESS BYTES
  *   end                            last line; without it the file was cut
  */

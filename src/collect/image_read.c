@@ -13,7 +13,7 @@
 #include "util/array.h"
 
 #define FIELD_MAX (1 << 20) /* no kernel's struct is as large */
-#define ENUM_MAX  63        /* those in the table are bit numbers or small */
+#define ENUM_MAX  255       /* those in the table are bit numbers or small */
 
 struct name {
 	u64 addr;
@@ -34,6 +34,8 @@ struct image {
 	u32 nr_names;
 	struct file *files;
 	u32 nr_files;
+	struct kfound found; /* of all searches together */
+	bool searched;
 	bool ended;
 };
 
@@ -90,7 +92,8 @@ static bool field_is_sane(const char *name, u64 off, u64 size)
 {
 	if (strchr(name, ':'))
 		return off <= ENUM_MAX && !size;
-	return off <= FIELD_MAX && size <= FIELD_MAX && (names_member(name) ? size : off);
+	/* an array without a length, at the end of a struct, has no size */
+	return off <= FIELD_MAX && size <= FIELD_MAX && (names_member(name) || off);
 }
 
 static int take_field(struct image *im, char *rest)
@@ -193,6 +196,31 @@ static int take_file(struct image *im, char *rest)
 	return 0;
 }
 
+static int take_search(struct image *im, char *rest)
+{
+	struct kfound *f = &im->found;
+
+	im->searched = true;
+	return next_number(&rest, &f->bytes) || next_number(&rest, &f->left) ||
+			       next_number(&rest, &f->lost) || next_number(&rest, &f->ns) || rest ?
+		       -EINVAL :
+		       0;
+}
+
+static int take_hit(struct image *im, char *rest)
+{
+	struct kfound *f = &im->found;
+	struct khit hit;
+	int err;
+
+	if (next_number(&rest, &hit.addr) || next_number(&rest, &hit.val) || rest)
+		return -EINVAL;
+	err = array_grow(&f->v, f->n, sizeof(hit));
+	if (!err)
+		f->v[f->n++] = hit;
+	return err;
+}
+
 static int take_mem(struct image *im, char *rest)
 {
 	u64 addr;
@@ -218,8 +246,8 @@ static const struct {
 } kinds[] = {
 	{ "field", take_field }, { "symbol", take_symbol }, { "self", take_self },
 	{ "now", take_now },     { "time", take_time },     { "task", take_task },
-	{ "name", take_name },   { "file", take_file },     { "mem", take_mem },
-	{ "end", take_end },
+	{ "name", take_name },   { "file", take_file },     { "search", take_search },
+	{ "hit", take_hit },     { "mem", take_mem },       { "end", take_end },
 };
 
 static int take_line(struct image *im, char *line)
@@ -289,6 +317,24 @@ static char *image_read_file(struct kmem *k, const char *path)
 	return NULL;
 }
 
+static int image_search(struct kmem *k, const struct ksearch *q, struct kfound *found)
+{
+	const struct image *im = (struct image *)k;
+	int err = 0;
+
+	*found = im->found;
+	found->v = NULL;
+	found->n = 0;
+	for (u32 i = 0; i < im->found.n && !err; i++) {
+		if (!ksearch_wants(q, im->found.v[i].val))
+			continue;
+		err = array_grow(&found->v, found->n, sizeof(*found->v));
+		if (!err)
+			found->v[found->n++] = im->found.v[i];
+	}
+	return err || im->searched ? err : -ENOENT;
+}
+
 static void image_close(struct kmem *k)
 {
 	struct image *im = (struct image *)k;
@@ -302,6 +348,7 @@ static void image_close(struct kmem *k)
 	free(im->names);
 	free(im->files);
 	free(im->tasks);
+	free(im->found.v);
 	memstore_free(&im->mem);
 	free(im);
 }
@@ -311,6 +358,7 @@ static const struct kmem_ops image_ops = {
 	.symbolize = image_symbolize,
 	.tasks = image_tasks,
 	.read_file = image_read_file,
+	.search = image_search,
 	.close = image_close,
 };
 

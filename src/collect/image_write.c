@@ -96,6 +96,22 @@ static char *record_read_file(struct kmem *k, const char *path)
 	return text;
 }
 
+static int record_search(struct kmem *k, const struct ksearch *q, struct kfound *found)
+{
+	struct recorder *rec = (struct recorder *)k;
+	int err = kmem_search(rec->inner, q, found);
+
+	if (err)
+		return err;
+	sb_printf(&rec->records, "search %llx %llx %llx %llx\n", (unsigned long long)found->bytes,
+		  (unsigned long long)found->left, (unsigned long long)found->lost,
+		  (unsigned long long)found->ns);
+	for (u32 i = 0; i < found->n; i++)
+		sb_printf(&rec->records, "hit %llx %llx\n", (unsigned long long)found->v[i].addr,
+			  (unsigned long long)found->v[i].val);
+	return 0;
+}
+
 static void record_close(struct kmem *k)
 {
 	struct recorder *rec = (struct recorder *)k;
@@ -112,6 +128,7 @@ static const struct kmem_ops record_ops = {
 	.symbolize = record_symbolize,
 	.tasks = record_tasks,
 	.read_file = record_read_file,
+	.search = record_search,
 	.close = record_close,
 };
 

@@ -23,6 +23,12 @@ int kmem_readv(struct kmem *k, struct kread *r, size_t n)
 	return n ? k->ops->readv(k, r, n) : 0;
 }
 
+int kmem_search(struct kmem *k, const struct ksearch *q, struct kfound *found)
+{
+	*found = (struct kfound){ 0 };
+	return k->ops->search ? k->ops->search(k, q, found) : -ENOENT;
+}
+
 int kmem_read(struct kmem *k, u64 addr, void *dst, size_t len)
 {
 	char *to = dst;

@@ -28,7 +28,10 @@
 	X(NET_LIST, "net_namespace_list")       \
 	X(PER_CPU_OFFSET, "__per_cpu_offset")   \
 	X(SOFTNET_DATA, "softnet_data")         \
-	X(NET_HOTDATA, "net_hotdata")
+	X(NET_HOTDATA, "net_hotdata")           \
+	X(MAX_PFN, "max_pfn")                   \
+	X(NR_CPU_IDS, "nr_cpu_ids")             \
+	X(NR_NODE_IDS, "nr_node_ids")
 
 enum ksym {
 #define KSYM_ENUM(id, name) KSYM_##id,
@@ -55,6 +58,40 @@ struct kget {
 	s32 err; /* answer: 0, -EFAULT, -ENOENT when this kernel has no such field */
 };
 
+/* What to look for: aligned words in slab memory whose value is in one of the ranges [lo, hi). */
+struct krange {
+	u64 lo, hi;
+};
+
+struct ksearch {
+	const struct krange *ranges; /* n of them, ascending and apart */
+	u32 n;
+	u64 vmemmap, direct_map; /* as in struct arch */
+	u64 budget_ns;           /* no slab is begun after so much time */
+};
+
+static inline bool ksearch_wants(const struct ksearch *q, u64 val)
+{
+	for (u32 i = 0; i < q->n; i++)
+		if (val - q->ranges[i].lo < q->ranges[i].hi - q->ranges[i].lo)
+			return true;
+	return false;
+}
+
+/* Where such a word is, and its value. */
+struct khit {
+	u64 addr, val;
+};
+
+struct kfound {
+	struct khit *v; /* malloc'ed; in the order of their addresses within each pass */
+	u32 n;
+	u64 lost;  /* hits beyond what is kept */
+	u64 bytes; /* slab memory that was searched */
+	u64 left;  /* slab memory that was not for lack of time */
+	u64 ns;    /* time it took */
+};
+
 struct kmem;
 
 struct kmem_ops {
@@ -71,6 +108,8 @@ struct kmem_ops {
 	char *(*read_file)(struct kmem *k, const char *path);
 	/* Reads the clocks anew before a further look. 0 or -errno; NULL: time stands still. */
 	int (*renew)(struct kmem *k);
+	/* See kmem_search(); NULL never. */
+	int (*search)(struct kmem *k, const struct ksearch *q, struct kfound *found);
 	void (*close)(struct kmem *k);
 };
 
@@ -110,6 +149,8 @@ int kmem_record_save(struct kmem *k);
 void kmem_close(struct kmem *k); /* NULL-safe */
 
 int kmem_readv(struct kmem *k, struct kread *r, size_t n);
+/* 0, -ENOENT when memory cannot be searched, or -errno; free(found->v) in any case. */
+int kmem_search(struct kmem *k, const struct ksearch *q, struct kfound *found);
 /* One range of any length. 0, or -EFAULT when any part faults. */
 int kmem_read(struct kmem *k, u64 addr, void *dst, size_t len);
 /* Many fields in one go; answers in g[]. 0, or -errno when nothing could be read at all. */

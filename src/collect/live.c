@@ -19,6 +19,7 @@
 #include <bpf/libbpf.h>
 
 #include "collect/kmem.h"
+#include "collect/search.h"
 #include "enumerate.skel.h"
 #include "peek.skel.h"
 #include "util/bounded.h"
@@ -303,6 +304,7 @@ static const struct kmem_ops live_ops = {
 	.tasks = live_tasks,
 	.read_file = live_read_file,
 	.renew = live_renew,
+	.search = slabs_search,
 	.close = live_close,
 };
 

@@ -19,7 +19,7 @@
 enum { FSDAX_ORDER_MAX = 18 }; /* a 1 GiB entry on x86 */
 
 /* Both ways of a tail page to lead to its head, include/linux/page-flags.h compound_head(). */
-static u64 head_of(struct kmem *k, u64 page)
+u64 page_head(struct kmem *k, u64 page)
 {
 	u64 info;
 
@@ -66,7 +66,7 @@ s64 page_idle_refs(const struct snap *s)
 
 int page_read(struct snap *s, u64 page, s64 idle_refs, struct kpage *ret)
 {
-	struct kpage p = { .head = head_of(s->k, page), .idle_refs = idle_refs };
+	struct kpage p = { .head = page_head(s->k, page), .idle_refs = idle_refs };
 	struct kget g[] = {
 		{ p.head, KF_PAGE_FLAGS, 0, 0 },
 		{ p.head, KF_PAGE_MAPPING, 0, 0 },
@@ -134,14 +134,9 @@ s64 page_refs_now(struct snap *s, u64 head)
 	return kmem_get(s->k, head, KF_PAGE_REFCOUNT, &refs) ? -1 : (s64)(s32)refs;
 }
 
-void page_tell(struct snap *s, struct kpage *p)
+static struct fact_page page_fact(struct snap *s, const struct kpage *p)
 {
-	struct fact f = { .type = FACT_PAGE };
-
-	if (p->told)
-		return;
-	p->told = true;
-	f.page = (struct fact_page){
+	return (struct fact_page){
 		.id = p->head,
 		.file = p->inode,
 		.index = p->index,
@@ -153,6 +148,24 @@ void page_tell(struct snap *s, struct kpage *p)
 		.shared = p->shared,
 		.pfn = arch_page_to_pfn(&s->arch, s->k, p->head),
 	};
+}
+
+u32 page_unexplained(struct snap *s, const struct kpage *p)
+{
+	struct fact_page page = page_fact(s, p);
+	s64 pins, mapped, taken = fact_page_taken(&page, p->explained, 0, &pins, &mapped);
+
+	return taken > (s64)p->explained ? taken - p->explained : 0;
+}
+
+void page_tell(struct snap *s, struct kpage *p)
+{
+	struct fact f = { .type = FACT_PAGE };
+
+	if (p->told)
+		return;
+	p->told = true;
+	f.page = page_fact(s, p);
 	if (p->inode)
 		file_tell(s, p->inode);
 	snap_emit(s, &f);

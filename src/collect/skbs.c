@@ -65,6 +65,7 @@ static int take_frags(struct skb_walk *w, u64 shinfo, u64 nr, bool zerocopy)
 {
 	struct frag frags[FRAGS_MAX];
 	u32 from = w->n;
+	bool found = false;
 	int err = 0;
 
 	nr = read_frags(w->s->k, shinfo, nr, frags);
@@ -72,7 +73,10 @@ static int take_frags(struct skb_walk *w, u64 shinfo, u64 nr, bool zerocopy)
 		struct kpage *page = page_find(w->s, frags[i].page & ~NETMEM_TAG);
 
 		err = page ? add_hit(w, from, page, shinfo, zerocopy) : 0;
+		found |= page != NULL;
 	}
+	if (found)
+		snap_saw(w->s, kmem_at(w->s->k, shinfo, KF_SHINFO_FRAGS), nr * FRAG_SIZE);
 	return err;
 }
 

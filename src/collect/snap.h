@@ -63,6 +63,7 @@ struct kpage {
 	s64 refs, mapcount, pincount;
 	s64 idle_refs;
 	u32 shared;
+	u32 explained; /* references that holds explain which are exact or likely */
 	bool told;
 };
 
@@ -116,6 +117,13 @@ struct kvma {
 	bool clone;     /* of another file that may share pages with one that is waited for */
 };
 
+/* A range of kernel memory. */
+struct kspan {
+	u64 addr, len;
+};
+
+struct told_hold;
+
 struct snap {
 	struct kmem *k;
 	struct arch arch;
@@ -137,6 +145,10 @@ struct snap {
 	u32 viewer;      /* whose mount namespace names a file that is not mounted in ours */
 	u64 *told_files; /* inodes whose fact was emitted */
 	u32 nr_told_files;
+	struct told_hold *told_holds; /* holds that were emitted */
+	u32 nr_told_holds;
+	struct kspan *seen; /* kernel memory whose references to busy pages are explained */
+	u32 nr_seen;
 	s32 err; /* first error of the sink, or -ENOMEM; ends the snapshot */
 };
 
@@ -147,6 +159,9 @@ int snapshot_kmem(struct kmem *k, const struct snapshot_opts *opts, fact_sink_fn
 /* --- emit.c */
 /* Hands a fact over; remembers the first error in s->err. */
 void snap_emit(struct snap *s, const struct fact *f);
+/* Notes that an object was seen whose references to busy pages are told by a hold. */
+void snap_saw(struct snap *s, u64 addr, u64 len);
+bool snap_has_seen(const struct snap *s, u64 addr);
 void snap_lost(struct snap *s, enum fact_loss_kind kind, const char *where, u64 count);
 void snap_probe(struct snap *s, const char *name, enum fact_probe_state state, const char *costs);
 /* A text in the snapshot's arena, printf style; "" and s->err set without memory. */
@@ -203,7 +218,10 @@ int page_read(struct snap *s, u64 page, s64 idle_refs, struct kpage *ret);
 struct kpage *page_find(struct snap *s, u64 page);   /* the busy folio that contains page */
 int page_add(struct snap *s, const struct kpage *p); /* keeps s->pages sorted; 0 or -ENOMEM */
 void page_tell(struct snap *s, struct kpage *p);
+/* References, other than page table entries, that no hold told so far explains. */
+u32 page_unexplained(struct snap *s, const struct kpage *p);
 s64 page_refs_now(struct snap *s, u64 head); /* -1 when unreadable */
+u64 page_head(struct kmem *k, u64 page);     /* of the compound page that page is in */
 
 /* --- files.c */
 /* Emits the fact of an inode once. */
@@ -287,6 +305,9 @@ struct kbio {
 	bool writes;         /* to the device */
 	u64 from, first;     /* the pointer that leads to its list, and what it was */
 	u64 rq;              /* request that it is in; 0 none */
+	u64 cgroup;          /* cgroup whose io.max holds it back; 0 none */
+	bool stray;          /* in no list, found by a search of memory */
+	bool doubtful;       /* a stray that may be a freed one */
 };
 int bio_read(struct snap *s, u64 addr, struct kbio *ret); /* 0, -EFAULT, -ESTALE no bio */
 bool bio_still_there(struct snap *s, const struct kbio *bio);
@@ -303,8 +324,8 @@ bool bio_is_clone(struct snap *s, const struct kbio *bio);
 bool bio_has_refs(struct snap *s, const struct kbio *bio);
 u64 bio_disk(struct snap *s, const struct kbio *bio); /* gendisk of its device; 0 unknown */
 typedef int (*bio_fn)(void *arg, const struct kbio *bio);
-/* Calls fn for a chain of bios, to which the pointer at from leads; rq as in struct kbio. */
-int bio_chain_walk(struct snap *s, u64 from, u64 rq, bio_fn fn, void *arg);
+/* Calls fn for a chain of bios, to which the pointer at from leads; rq and cgroup as in struct kbio. */
+int bio_chain_walk(struct snap *s, u64 from, u64 rq, u64 cgroup, bio_fn fn, void *arg);
 /* Whether {head, tail} are a bio_list: the end of the chain is its tail. */
 bool bio_list_is(struct snap *s, u64 head, u64 tail);
 
@@ -323,6 +344,14 @@ u64 loop_file(struct snap *s, u64 disk);
  */
 int bios_walk(struct snap *s, bio_fn fn, void *arg);
 bool bios_available(const struct snap *s);
+
+/* --- throttle.c */
+/*
+ * Calls fn for every list of bios that io.max of a cgroup keeps from a request_queue: where the
+ * pointer to the first one is, the first one, the struct cgroup. Stops at its first error.
+ */
+typedef int (*bio_list_fn)(void *arg, u64 from, u64 cgroup);
+int throttled_walk(struct snap *s, u64 queue, bio_list_fn fn, void *arg);
 
 /* --- bio_owner.c */
 struct io_owner {
@@ -350,11 +379,27 @@ struct io_owner kiocb_owner(struct snap *s, struct symbol_cache *c, u64 iocb);
  * none, the same way whoever finds the hold.
  */
 u64 io_name_call(struct snap *s, const struct io_owner *o, struct fact_hold *h,
-		  struct fact_releaser *r);
+		 struct fact_releaser *r);
 /* The bio that a split or clone was made of, as far up as can be seen; else the bio itself. */
 struct kbio bio_original(struct snap *s, struct symbol_cache *c, const struct kbio *bio);
 /* The tasks of an owner, malloc'ed and told; NULL when none is left. */
 struct fact_releaser *io_releasers(struct snap *s, const struct io_owner *o, u32 *n);
+
+/* --- slab.c */
+struct slab_object {
+	u64 addr;      /* its first byte */
+	u32 size;      /* as asked for when the cache was made, bytes */
+	u64 slab;      /* struct page of the slab */
+	u64 cache;     /* struct kmem_cache */
+	char name[32]; /* of the cache: one of several when they share slabs */
+};
+/* The object that an address is in. 0, -ENOENT when there is none. */
+int slab_object(struct snap *s, u64 addr, struct slab_object *ret);
+/*
+ * Whether the object is in use, as far as the allocator knows: what a mempool or a cache of another
+ * kind keeps in reserve is. False also when it cannot be told.
+ */
+bool slab_object_is_used(struct snap *s, const struct slab_object *o);
 
 /* --- vmas.c */
 int vmas_load(struct snap *s); /* of the inodes that are waited for */
@@ -368,7 +413,8 @@ void vma_range(const struct kvma *v, const struct kpage *p, u64 *from, u64 *to);
 
 /* --- signals.c, cgroup.c */
 void signals_read(struct snap *s, const struct ktask *t, struct fact_signals *ret);
-const char *cgroup_path(struct snap *s, u64 task); /* NULL unknown */
+const char *cgroup_path(struct snap *s, u64 cgroup); /* NULL unknown */
+u64 cgroup_of_task(struct snap *s, u64 task);        /* struct cgroup; 0 unknown */
 
 /* --- walk_*.c: each finds holds of s->pages by one mechanism and emits them */
 struct walker {
@@ -402,6 +448,13 @@ bool walk_mappings_available(const struct snap *s);
 int walk_vms(struct snap *s);
 bool walk_vms_available(const struct snap *s);
 int walk_queued(struct snap *s);
+int walk_memory(struct snap *s);
+bool walk_memory_available(const struct snap *s);
+
+/* --- walk_bios.c */
+/* Tells the holds of the bios that walk hands to fn, as walk_bios() does. 0 or -errno. */
+typedef int (*bios_walk_fn)(struct snap *s, void *what, bio_fn fn, void *arg);
+int bios_tell(struct snap *s, bios_walk_fn walk, void *what);
 bool walk_queued_available(const struct snap *s);
 
 #endif

@@ -196,6 +196,8 @@ static void snap_free(struct snap *s)
 	free(s->pages);
 	free(s->vmas);
 	free(s->told_files);
+	free(s->told_holds);
+	free(s->seen);
 	arena_free(&s->arena);
 }
 

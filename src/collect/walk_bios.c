@@ -12,6 +12,8 @@
 #include "collect/snap.h"
 #include "util/array.h"
 
+#define ISSUE_TIME_MASK ((1ULL << 51) - 1) /* include/linux/blk_types.h up to 6.17 */
+
 enum { VECS_MAX = 1024, HITS_MAX = 1 << 14 };
 
 /* A bio that names a busy page. */
@@ -29,6 +31,7 @@ struct group {
 	struct io_owner owner;
 	const struct hit *first;
 	u32 refs, bios;
+	u32 missing; /* references of the page that nothing explained before */
 };
 
 struct search {
@@ -96,6 +99,7 @@ static int add_hits(struct search *w, const struct kbio *bio)
 
 		err = h.refs ? add_hit(w, &h) : 0;
 	}
+	snap_saw(s, top.vecs, (top.vcnt ? n : top.idx + n) * sizeof(*vecs));
 	return err;
 }
 
@@ -146,7 +150,12 @@ static struct group *group_of(struct search *w, const struct hit *h)
 	w->s->err = array_grow(&w->groups, w->nr_groups, sizeof(*w->groups));
 	if (w->s->err)
 		return NULL;
-	w->groups[w->nr_groups++] = (struct group){ h->page, o, h, 0, 0 };
+	w->groups[w->nr_groups++] = (struct group){
+		.page = h->page,
+		.owner = o,
+		.first = h,
+		.missing = page_unexplained(w->s, h->page),
+	};
 	return &w->groups[i];
 }
 
@@ -193,32 +202,62 @@ static void tell_target(struct snap *s, const struct group *g, u64 file, struct 
 		h->frozen = frozen_below(s, disk);
 }
 
-/* How long a request is under way; a bio outside of one says no time. */
+/* How long a request is under way, or since when a bio outside of one was submitted. */
 static u64 age_of(struct snap *s, const struct kbio *bio)
 {
 	u64 start, now = s->k->time.mono_ns;
+	int err = bio->rq ? kmem_get(s->k, bio->rq, KF_RQ_START, &start) :
+			    kmem_get(s->k, bio->addr, KF_BIO_ISSUE, &start);
 
-	if (!bio->rq || kmem_get(s->k, bio->rq, KF_RQ_START, &start) || !start || start > now)
-		return FACT_UNKNOWN;
-	return now - start;
+	if (!bio->rq)
+		start &= ISSUE_TIME_MASK;
+	return err || !start || start > now ? FACT_UNKNOWN : now - start;
 }
 
-static const char *describe(struct snap *s, const struct group *g, bool known)
+/* What holds the bio back, where that is known. */
+static const char *describe_delay(struct snap *s, const struct kbio *bio, const char *limit)
 {
+	if (limit)
+		return snap_text(s, "; io.max of cgroup %s holds it back", limit);
+	return bio->stray ? "; it was found in memory and in no queue" : "";
+}
+
+static const char *describe(struct snap *s, const struct group *g, const struct fact_hold *h)
+{
+	const char *delay = describe_delay(s, &g->first->bio, h->limit);
 	const char *who = "";
 
 	if (g->owner.gone)
 		who = "; the task that submitted it has ended";
-	else if (!known)
+	else if (!h->nr_releasers)
 		who = "; the task that submitted it was not found";
 
 	if (g->bios == 1)
-		return snap_text(s, "its bio names the page%s", who);
-	return snap_text(s, "%u of its bios name the page%s", g->bios, who);
+		return snap_text(s, "its bio names the page%s%s", delay, who);
+	return snap_text(s, "%u of its bios name the page%s%s", g->bios, delay, who);
 }
 
-static void tell_hold(struct snap *s, const struct group *g)
+/*
+ * What is in a queue is under way. A stray may be a freed one that looks like it: then memory shows
+ * more references than the page has, and which of them are true cannot be told.
+ */
+static enum fact_confidence confidence_of(struct search *w, const struct group *g, u32 known)
 {
+	u32 refs = 0;
+
+	if (!g->first->bio.stray)
+		return CONF_EXACT;
+	for (u32 i = 0; i < w->nr_groups; i++)
+		if (w->groups[i].page == g->page)
+			refs += w->groups[i].refs;
+	if (refs > g->missing)
+		return CONF_CANDIDATE;
+	return g->first->bio.doubtful || !known ? CONF_LIKELY : CONF_EXACT;
+}
+
+static void tell_hold(struct search *w, const struct group *g)
+{
+	struct snap *s = w->s;
 	struct fact f = { .type = FACT_HOLD };
 	struct fact_hold *h = &f.hold;
 	struct fact_releaser *releasers = io_releasers(s, &g->owner, &h->nr_releasers);
@@ -226,8 +265,8 @@ static void tell_hold(struct snap *s, const struct group *g)
 
 	h->page = g->page->head;
 	h->how = g->owner.how;
-	h->confidence = CONF_EXACT;
-	h->refs = g->refs;
+	h->confidence = confidence_of(w, g, h->nr_releasers);
+	h->refs = h->confidence == CONF_CANDIDATE ? 0 : g->refs;
 	h->object_kind = "bio";
 	h->object_id = snap_text(s, "0x%llx", (unsigned long long)g->first->bio.addr);
 	h->held_ns = age_of(s, &g->first->bio);
@@ -235,7 +274,9 @@ static void tell_hold(struct snap *s, const struct group *g)
 	if (h->how == HOW_DIRECT_IO && h->nr_releasers)
 		file = io_name_call(s, &g->owner, h, releasers);
 	tell_target(s, g, file, h);
-	h->detail = describe(s, g, h->nr_releasers);
+	h->limit = g->first->bio.cgroup ? cgroup_path(s, g->first->bio.cgroup) : NULL;
+	h->unqueued = g->first->bio.stray;
+	h->detail = describe(s, g, h);
 	snap_emit(s, &f);
 	free(releasers);
 }
@@ -245,7 +286,7 @@ bool walk_bios_available(const struct snap *s)
 	return bios_available(s) && kmem_has(s->k, KF_PAGE);
 }
 
-int walk_bios(struct snap *s)
+int bios_tell(struct snap *s, bios_walk_fn walk, void *what)
 {
 	struct search w = { .s = s };
 	const struct kpage *last = s->nr_pages ? &s->pages[s->nr_pages - 1] : NULL;
@@ -255,12 +296,23 @@ int walk_bios(struct snap *s)
 		return 0;
 	w.first = s->pages[0].head;
 	w.end = last->head + ((u64)s->k->field[KF_PAGE].off << last->order);
-	err = bios_walk(s, take_bio, &w);
+	err = walk(s, what, take_bio, &w);
 	if (!err)
 		group_hits(&w);
 	for (u32 i = 0; i < w.nr_groups && !s->err && !err; i++)
-		tell_hold(s, &w.groups[i]);
+		tell_hold(&w, &w.groups[i]);
 	free(w.hits);
 	free(w.groups);
 	return err;
+}
+
+static int walk_queues(struct snap *s, void *what, bio_fn fn, void *arg)
+{
+	(void)what;
+	return bios_walk(s, fn, arg);
+}
+
+int walk_bios(struct snap *s)
+{
+	return bios_tell(s, walk_queues, NULL);
 }

@@ -210,6 +210,7 @@ static void look_into(struct snap *s, const struct pipe *p)
 		else
 			for (u32 i = 0; i < n; i++)
 				tell_hold(s, p, &hits[i]);
+		snap_saw(s, p->bufs, n ? size : 0);
 	}
 	free(ring);
 }

@@ -25,6 +25,8 @@ const struct walker walkers[] = {
 	  walk_vms_available, walk_vms },
 	{ "inode lock queue", "tasks that queue behind a waiter are not counted",
 	  walk_queued_available, walk_queued },
+	{ "memory search", "references that no walker explains are not searched for",
+	  walk_memory_available, walk_memory },
 };
 
 const u32 nr_walkers = sizeof(walkers) / sizeof(*walkers);

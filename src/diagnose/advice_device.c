@@ -76,17 +76,46 @@ static void advise_thaw(struct verdict *v, const struct wfg_hold *h, s64 refs)
 	verdict_advice(v, ADVICE_COMMAND, "advice-loop", &action, &effect);
 }
 
+static void advise_limit(struct verdict *v, const struct wfg_hold *h, s64 refs)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+
+	sb_printf(&action, "Raise or remove the limit in io.max of cgroup %s%s%s.", h->h.limit,
+		  h->h.target ? " for " : "", h->h.target ? h->h.target : "");
+	sb_puts(&effect, "The I/O goes on at once; when it completes,");
+	advice_add_outcome(&effect, v->wait, refs);
+	advice_add_lost_wakeup(&effect, v->wait->page);
+	verdict_advice(v, ADVICE_SENTENCE, "iomax-aio", &action, &effect);
+}
+
+static void advise_unqueued_dm(struct verdict *v, const char *name, int len, s64 refs)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+
+	sb_printf(&action, "Look at the output of: dmsetup table %.*s", len, name);
+	sb_puts(&effect,
+		"It names the target that keeps the I/O; a delay target passes on all that "
+		"it keeps when it is suspended and resumed. When the I/O completes,");
+	advice_add_outcome(&effect, v->wait, refs);
+	advice_add_lost_wakeup(&effect, v->wait->page);
+	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
+}
+
 bool advise_resume(struct verdict *v, const struct wfg_hold *h, s64 refs)
 {
 	const char *name;
 	int len;
 
-	if (is_plain_path(h->h.frozen))
+	if (h->h.limit)
+		advise_limit(v, h, refs);
+	else if (is_plain_path(h->h.frozen))
 		advise_thaw(v, h, refs);
-	else if (dm_name(h->h.device ? h->h.device : h->h.target, &name, &len))
-		advise_dm(v, name, len, refs);
-	else
+	else if (!dm_name(h->h.device ? h->h.device : h->h.target, &name, &len))
 		return false;
+	else if (h->h.unqueued)
+		advise_unqueued_dm(v, name, len, refs);
+	else
+		advise_dm(v, name, len, refs);
 	return true;
 }
 

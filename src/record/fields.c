@@ -150,6 +150,7 @@ static const struct field wait_fields[] = {
 	FIELD("trigger", WORD, wait.trigger, .words = &triggers),
 	FIELD("on", WORD, wait.on, .always = true, .words = &ons),
 	FIELD("interruptible", BOOL, wait.interruptible, .always = true),
+	FIELD("spins", BOOL, wait.spins),
 	{ .name = NULL },
 };
 
@@ -158,6 +159,7 @@ const struct field releaser_fields[] = {
 	RELEASER("fd", S32, fd, .absent = -1),
 	RELEASER("reads", BOOL, reads),
 	RELEASER("receives", BOOL, receives),
+	RELEASER("registered", BOOL, registered),
 	{ .name = NULL },
 };
 
@@ -169,11 +171,16 @@ static const struct field hold_fields[] = {
 	FIELD("object_kind", TEXT, hold.object_kind),
 	FIELD("object_id", TEXT, hold.object_id),
 	FIELD("target", TEXT, hold.target),
+	FIELD("device", TEXT, hold.device),
+	FIELD("frozen", TEXT, hold.frozen),
+	FIELD("limit", TEXT, hold.limit),
+	FIELD("unqueued", BOOL, hold.unqueued),
 	FIELD("detail", TEXT, hold.detail),
 	FIELD("held_ns", U64, hold.held_ns, .absent = FACT_UNKNOWN),
 	FIELD("drain_bytes", U64, hold.drain_bytes),
 	FIELD("pipe_user", U32, hold.pipe_user, .always = true),
 	FIELD("outbound", BOOL, hold.outbound),
+	FIELD("peer", TEXT, hold.peer),
 	FIELD("releasers", RELEASERS, hold.releasers),
 	{ .name = NULL },
 };

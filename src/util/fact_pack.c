@@ -22,7 +22,7 @@ static const u32 member_size[] = {
 	[FACT_FILE] = sizeof(struct fact_file),       [FACT_PAGE] = sizeof(struct fact_page),
 	[FACT_WAIT] = sizeof(struct fact_wait),       [FACT_HOLD] = sizeof(struct fact_hold),
 	[FACT_QUEUED] = sizeof(struct fact_queued),   [FACT_LOSS] = sizeof(struct fact_loss),
-	[FACT_PROBE] = sizeof(struct fact_probe),
+	[FACT_PROBE] = sizeof(struct fact_probe),     [FACT_END] = sizeof(struct fact_end),
 };
 
 #define NR_TYPES (sizeof(member_size) / sizeof(member_size[0]))

@@ -56,7 +56,7 @@ int fact_visit_hold(struct fact_hold *f, struct fact_visitor *v)
 	f->releasers = releasers;
 	return err ? err :
 		     VISIT_STRINGS(v, &f->object_kind, &f->object_id, &f->target, &f->device,
-				   &f->frozen, &f->detail, &f->peer);
+				   &f->frozen, &f->detail, &f->limit, &f->peer);
 }
 
 int fact_visit(struct fact *f, struct fact_visitor *v)

@@ -36,6 +36,7 @@ enum {
 	KEY_INTERVAL,
 	KEY_RECORDER,
 	KEY_KEEP_SIZE,
+	KEY_SEARCH,
 	KEY_PATH = 1, /* what getopt_long() returns for what is no option */
 };
 
@@ -43,6 +44,8 @@ enum {
 
 #define DELAY_MIN_NS (100 * 1000000ULL)
 #define DELAY_MAX_NS (3600 * 1000000000ULL)
+
+#define SEARCH_NS 2000000000ULL /* nobody at a hung machine waits for more */
 
 #define DEFAULT_INTERVAL_NS 1000000000ULL
 #define DEFAULT_STUCK       "10s"
@@ -98,6 +101,8 @@ const struct opt_def opt_table[] = {
 	  DAXTOP },
 	{ KEY_CHECK, "check", ARG_NO, NULL, GENERAL, "what works on this machine, and what is lost",
 	  DAXTRACE },
+	{ KEY_SEARCH, "search", ARG_REQUIRED, "TIME", GENERAL,
+	  "search memory for holders for TIME (2s), or off", DAXTRACE },
 	{ KEY_IMAGE_WRITE, "image-write", ARG_REQUIRED, "FILE", DEBUGGING,
 	  "save the kernel memory that this run reads", DAXTRACE },
 	{ KEY_IMAGE_READ, "image-read", ARG_REQUIRED, "FILE", DEBUGGING,
@@ -226,6 +231,15 @@ static int parse_stacks(struct opts *o, const char *which)
 		return OPTS_RUN;
 	}
 	log_msg(LOG_ERROR, "--stacks=%s: it is kernel, user, both or none", which);
+	return usage_error();
+}
+
+static int parse_search(struct opts *o, const char *time)
+{
+	o->search_ns = 0;
+	if (!strcmp(time, "off") || quantity_time(time, &o->search_ns))
+		return OPTS_RUN;
+	log_msg(LOG_ERROR, "--search=%s: it is a time with a unit, as in 500ms, or off", time);
 	return usage_error();
 }
 
@@ -379,6 +393,8 @@ static int take_trace_option(struct opts *o, int key, const char *arg)
 	case KEY_IMAGE_WRITE:
 		o->image_write = arg;
 		break;
+	case KEY_SEARCH:
+		return parse_search(o, arg);
 	default:
 		return take_watching(o, key, arg);
 	}
@@ -524,6 +540,7 @@ int opts_parse(struct opts *o, enum program program, int argc, char **argv)
 
 	memset(o, 0, sizeof(*o));
 	o->delay_ns = 1000000000ULL;
+	o->search_ns = SEARCH_NS;
 	o->stacks = program == DAXTOP ? STACKS_BOTH : STACKS_NONE;
 	make_getopt_args(&g, program);
 	/* getopt_long() names the program by argv[0], everything else by its name. */

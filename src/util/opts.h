@@ -53,7 +53,8 @@ struct opts {
 	u64 duration_ns;         /* 0 not limited */
 	u64 stuck_ns;            /* 0 no */
 	u64 interval_ns;
-	u32 count; /* waits that end; 0 not limited */
+	u32 count;     /* waits that end; 0 not limited */
+	u64 search_ns; /* how long memory may be searched; 0 not at all */
 	/* of daxtop only */
 	u64 delay_ns;
 	u64 iterations; /* 0 without end */

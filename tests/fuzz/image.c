@@ -58,7 +58,7 @@ static void show(const struct wfg *g, const struct findings *f)
 int LLVMFuzzerTestOneInput(const u8 *data, size_t len)
 {
 	struct kmem *k = read_image(data, len);
-	struct snapshot_opts opts = { .walk_all = true };
+	struct snapshot_opts opts = { .search_ns = 1, .walk_all = true };
 	struct findings f = { 0 };
 	struct wfg *g;
 

@@ -29,7 +29,7 @@ static inline int drop_fact(void *arg, const struct fact *f)
 
 static inline void body_open(struct body *b, const char *name)
 {
-	static const struct snapshot_opts opts;
+	static const struct snapshot_opts opts = { .search_ns = 1 };
 	const struct kwait *w;
 
 	memset(b, 0, sizeof(*b));

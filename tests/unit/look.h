@@ -97,7 +97,7 @@ static inline double cpu_seconds(void)
 
 static inline void look_init(struct look *l, struct kmem *k)
 {
-	static const struct snapshot_opts opts;
+	static const struct snapshot_opts opts = { .search_ns = 1 };
 	double start = cpu_seconds();
 	int err;
 

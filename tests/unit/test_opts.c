@@ -164,6 +164,31 @@ static void assert_unique_prefixes(enum program program)
 	}
 }
 
+static void search_takes_a_time(void **state)
+{
+	static const struct {
+		const char *option;
+		u64 ns;
+	} good[] = { { "--search=off", 0 },
+		     { "--search=5s", 5000000000 },
+		     { "--search=0.5s", 500000000 },
+		     { "-e", 2000000000 } };
+	static const char *const bad[] = { "--search=",   "--search=0",   "--search=-1",
+					   "--search=2m", "--search=nan", "--search=5",
+					   "--search=on" };
+	struct opts o;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		assert_int_equal(parse(&o, good[i].option, NULL), OPTS_RUN);
+		assert_int_equal(o.search_ns, good[i].ns);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		assert_int_equal(parse(&o, bad[i], NULL), STATUS_ERROR);
+		assert_said("it is a time with a unit");
+	}
+}
+
 static void unique_prefixes(void **state)
 {
 	(void)state;
@@ -448,6 +473,7 @@ int main(void)
 		cmocka_unit_test(stacks),
 		cmocka_unit_test(usage_errors),
 		cmocka_unit_test(unique_prefixes),
+		cmocka_unit_test(search_takes_a_time),
 		cmocka_unit_test(watching),
 		cmocka_unit_test(bad_quantities),
 		cmocka_unit_test(command),

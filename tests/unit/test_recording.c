@@ -281,7 +281,8 @@ static void fill_releasers(struct fact_hold *h)
 	static struct fact_releaser list[8];
 
 	for (u32 i = 0; i < 8; i++)
-		list[i] = (struct fact_releaser){ any_bits(), any_bits(), rand() % 2, rand() % 2 };
+		list[i] = (struct fact_releaser){ any_bits(), any_bits(), rand() % 2, rand() % 2,
+						  rand() % 2 };
 	h->nr_releasers = rand() % 9;
 	h->releasers = list;
 }

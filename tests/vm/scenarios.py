@@ -5,11 +5,14 @@ A scenario knows the truth from what it staged itself. With a verdict it ends wh
 names, otherwise what the truth names; in both cases the waiter must proceed then and not before.
 """
 
+from blockio import blockio
 from calls import calls
 from hang import (HUGE_INDEX, HUGE_PAGES, INDEX, MAIN_OPS, RANGE_OPS, Advice, AsyncIO, DirectIO,
                   Eviction, LostWakeup, PipeHolder, Quiet, Retouch, Scenario, SelfClose, SelfExit,
                   SelfTruncate, Session, SharedPipe, SocketHolder, Umount)
 from innocents import innocents
+from memscan import memscan
+from operations import operations
 from pipes import pipes
 from recorded import Recorded
 from refusals import Lockdown, refusals
@@ -87,4 +90,5 @@ def unusual():
 
 def catalogue():
     """Fresh scenarios in the order in which they run on each filesystem."""
-    return [*ordinary(), *shared(), *unusual(), *pipes(), *innocents(), *refusals()]
+    return [*ordinary(), *pipes(), *network(), *blockio(), *memscan(), *calls(), *shared(),
+            *operations(), *innocents(), *unusual(), *refusals()]

@@ -136,13 +136,17 @@ class Stall:
 
     def __init__(self):
         if not os.path.exists(self.PATH):
-            sectors = run("blockdev", "--getsz", self.BELOW).strip()
-            run("dmsetup", "create", self.NAME, "--noudevsync",
-                "--table", f"0 {sectors} linear {self.BELOW} 0")
-            run("dmsetup", "mknodes", self.NAME)  # there is no udev that would
+            self.create(run("blockdev", "--getsz", self.BELOW).strip())
         device = os.stat(self.PATH).st_rdev
         major, minor = os.major(device), os.minor(device)
         self.names = (self.PATH, f"dm-{minor}", f"{major}:{minor}")
+
+    def table(self, sectors):
+        return f"0 {sectors} linear {self.BELOW} 0"
+
+    def create(self, sectors):
+        run("dmsetup", "create", self.NAME, "--noudevsync", "--table", self.table(sectors))
+        run("dmsetup", "mknodes", self.NAME)  # there is no udev that would
 
     def suspend(self):
         run("dmsetup", "suspend", "--noudevsync", "--nolockfs", "--noflush", self.NAME)

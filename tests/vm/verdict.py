@@ -277,13 +277,16 @@ def check(document, status, truths, stuck=()):
 COMMANDS = re.compile(r"kill (-[A-Z]+ )?\d+( \d+)*(; kill -CONT( \d+)+)?"
                       r"|kill -STOP \d+ *(;|&&) *kill -CONT \d+"
                       r"|dd if=/proc/\d+/fd/\d+ of=/dev/null bs=\d+ count=\d+"
-                      r"|dmsetup resume [\w./-]+"
-                      r"|echo 1 > /sys/fs/fuse/connections/\d+/abort")
+                      r"|dmsetup resume [\w./-]+|fsfreeze -u [\w./-]+|nbd-client -d /dev/nbd\d+"
+                      r"|echo 1 > /sys/fs/fuse/connections/\d+/abort"
+                      r"|ss -tK src [\d.:]+ dst [\d.:]+"
+                      r"|taskset -c \d+ ping -c 1 127\.0\.0\.1")
 INSPECTIONS = re.compile(r"dmsetup info [\w./-]+")
 # The names that advice may give as its proof: scenarios follow it and see it work.
 PROOFS = {
-    "advice-vmsplice", "advice-stopped", "advice-dio", "advice-retouch", "lost-wakeup", "self/close",
-    "self/ftruncate",
+    "advice-coredump", "advice-deferred", "advice-dio", "advice-fuse", "advice-loop", "advice-nbd",
+    "advice-orphan", "advice-process-vm", "advice-retouch", "advice-socket", "advice-stopped",
+    "advice-vmsplice", "iomax-aio", "lost-wakeup", "self/close", "self/ftruncate",
 }
 
 
