@@ -442,6 +442,8 @@ static int take_option(struct opts *o, enum program program, int key, const char
 	case KEY_PATH:
 		o->paths[o->nr_paths++] = (char *)arg;
 		return OPTS_RUN;
+	case '?':
+		return usage_error();
 	case 'h':
 		opts_help(stdout, program);
 		return STATUS_OK;

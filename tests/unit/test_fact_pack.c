@@ -95,7 +95,7 @@ static void lead_to_what_they_led_to(void **state)
 	(void)state;
 	pack_everything();
 	assert_int_equal(fact_unpack(packed.s, packed.len, check, &seen), 0);
-	assert_int_equal(seen, (1 << (FACT_PROBE + 1)) - 2);
+	assert_int_equal(seen, (1 << (FACT_END + 1)) - 2);
 }
 
 static int count(void *arg, const struct fact *f)
@@ -159,7 +159,7 @@ static void the_sink_stops_it(void **state)
 
 static void unknown_types_are_refused(void **state)
 {
-	struct fact f = { .type = FACT_PROBE + 1 };
+	struct fact f = { .type = FACT_END + 1 };
 
 	(void)state;
 	assert_int_equal(fact_pack(&packed, &f), -EINVAL);

@@ -255,7 +255,7 @@ static void bad_quantities(void **state)
 	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
 		if (parse(&o, options[i], NULL) != STATUS_ERROR)
 			fail_msg("%s is taken", options[i]);
-		assert_said("Try 'daxtrace --help'");
+		assert_said("--help' for more information");
 	}
 }
 
@@ -385,8 +385,9 @@ static void typed_filters(void **state)
 	assert_int_equal(w.n, 4);
 	assert_string_equal(w.w[0].arg, "12,13");
 	assert_int_equal(w.w[1].key, FILTER_HOW);
-	assert_int_equal(w.w[3].key, FILTER_NAME);
-	assert_string_equal(w.w[3].arg, "/pmem1");
+	assert_int_equal(w.w[2].key, FILTER_NAME);
+	assert_string_equal(w.w[2].arg, "/pmem1");
+	assert_int_equal(w.w[3].key, FILTER_COMM);
 	assert_int_not_equal(opts_filter(&w, wrong, error, sizeof(error)), 0);
 	assert_non_null(strstr(error, "filters are"));
 	for (int i = 0; i <= FILTER_WORDS; i++)
