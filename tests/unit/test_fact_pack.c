@@ -33,6 +33,7 @@ static void pack_everything(void)
 	scene_queued(&s, 6, "six", SECOND);
 	ADD(s.g, FACT_LOSS, loss, ((struct fact_loss){ LOSS_TORN, 3, "somewhere" }));
 	ADD(s.g, FACT_PROBE, probe, ((struct fact_probe){ "a probe", PROBE_OK, NULL }));
+	ADD(s.g, FACT_END, end, ((struct fact_end){ .pid = 9, .tid = 9, .path = "/it/was" }));
 	scene_link(&s);
 	scene_packed = NULL;
 	scene_free(&s);
