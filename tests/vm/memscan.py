@@ -168,7 +168,7 @@ class Unsearched(Scenario):
     def prove(self, session, stage, log_name):
         if session.tool:
             truth = self.truth(stage)
-            truth.holders, truth.rest = [], 1
+            truth.holders, truth.unseen = [], 1
             session.explain(log_name, [truth], "--search=off")
         self.end_bystander()
         self.end_holders(stage, None)

@@ -40,7 +40,8 @@ class Holder:
     pids: set
     confidences: tuple = ("exact",)
     object: str = None
-    targets: tuple = ()
+    targets: tuple = ()  # of which the target has one
+    through: tuple = ()  # and it has one of these
     refs: int = None
 
 
@@ -175,8 +176,9 @@ def check_holder(wait, truth):
                    f"not {sorted(truth.pids)}")
     if truth.refs not in (None, holder["refs"]):
         bad.append(f"{truth.how} has {holder['refs']} references, not {truth.refs}")
-    if truth.targets and not any(name in (holder.get("target") or "") for name in truth.targets):
-        bad.append(f"target is {holder.get('target')!r}, none of {truth.targets}")
+    for names in filter(None, (truth.targets, truth.through)):
+        if not any(name in (holder.get("target") or "") for name in names):
+            bad.append(f"target is {holder.get('target')!r}, none of {names}")
     return bad
 
 
