@@ -146,12 +146,12 @@ def read_module(path):
         return file.read()
 
 
-def run_command(series, command, seconds, interactive=False):
+def run_command(series, command, seconds, interactive=False, counted=False):
     """Run one command in a guest and show its output as it comes; what it returned."""
     build_holders()
     out = tempfile.mkdtemp(prefix="guest.", dir=results_dir())
     try:
-        with Guest(Kernel(series), out, command, seconds, interactive) as guest:
+        with Guest(Kernel(series), out, command, seconds, interactive, counted) as guest:
             for text in guest.follow("output"):
                 print(text, end="", flush=True)
         status = guest.status()
@@ -167,9 +167,12 @@ def run_command(series, command, seconds, interactive=False):
 
 
 class Guest:
-    """A running guest; its console, output and exit status are files in `out`."""
+    """A running guest; its console, output and exit status are files in `out`.
 
-    def __init__(self, kernel, out, command, seconds, interactive=False):
+    In a counted one a nanosecond is an instruction: what it measures is the same on any machine.
+    """
+
+    def __init__(self, kernel, out, command, seconds, interactive=False, counted=False):
         self.out = out
         os.makedirs(out, exist_ok=True)
         for name in ("console", "output", "status"):
@@ -182,7 +185,7 @@ class Guest:
         with take_slot() as slot:
             self.deadline = time.monotonic() + seconds
             self.process = subprocess.Popen(
-                qemu(kernel, self.initrd, out, interactive), pass_fds=[slot.fileno()],
+                qemu(kernel, self.initrd, out, interactive, counted), pass_fds=[slot.fileno()],
                 stdin=None if interactive else subprocess.DEVNULL)
 
     def path(self, name):
@@ -252,12 +255,13 @@ def share(path, tag, readonly):
             + (",readonly=on" if readonly else "")]
 
 
-def qemu(kernel, initrd, out, interactive):
+def qemu(kernel, initrd, out, interactive, counted):
+    cpu = ["-accel", "tcg", "-icount", "shift=0,sleep=off", "-smp", "1"] if counted else \
+        ["-accel", "tcg,thread=multi", "-smp", "2"]
     console = "mon:stdio" if interactive else f"file:{os.path.join(out, 'console')}"
     append = [COMMAND_LINE, *(f"memmap={region}" for region in PMEM)]
     # However the caller ends, its guest ends with it.
     return ["setpriv", "--pdeathsig", "KILL",
-            "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
-            "-m", MEMORY, "-nodefaults", "-no-user-config", "-nographic", "-no-reboot",
-            "-serial", console, "-kernel", kernel.image, "-initrd", initrd,
+            "qemu-system-x86_64", *cpu, "-cpu", "max", "-m", MEMORY, "-nodefaults",
+            "-no-user-config", "-nographic", "-no-reboot", "-serial", console, "-kernel", kernel.image, "-initrd", initrd,
             "-append", " ".join(append), *share("/", "host", True), *share(out, "out", False)]
