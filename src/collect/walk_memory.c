@@ -35,6 +35,7 @@ struct used {
 
 struct memory {
 	struct snap *s;
+	struct symbol_cache symbols;
 	struct used *used;
 	u32 nr_used;
 	struct kbio *bios;
@@ -290,6 +291,17 @@ static bool may_be_read(struct snap *s, const struct used *u)
 	       (kmem_get(s->k, u->hit.addr, KF_PIPE_BUF_OPS, &ops) || !ops);
 }
 
+/* Whether a hit is the page of an unread buffer: then the object is the ring of a pipe. */
+static bool is_pipe_buffer(struct memory *m, const struct used *u)
+{
+	u64 ops;
+
+	return kmem_has(m->s->k, KF_PIPE_BUF_PAGE) &&
+	       !kmem_get(m->s->k, kmem_container(m->s->k, u->hit.addr, KF_PIPE_BUF_PAGE),
+			 KF_PIPE_BUF_OPS, &ops) &&
+	       strstr(symbol_name(m->s, &m->symbols, ops), "pipe_buf_ops");
+}
+
 static u32 words_of_page(const struct memory *m, const struct kpage *page, u64 object)
 {
 	u32 n = 0;
@@ -310,7 +322,7 @@ static void tell_object(struct memory *m, const struct used *u, u32 missing)
 	bool likely = words && words_of_page(m, u->page, 0) <= missing;
 
 	h->page = u->page->head;
-	h->how = how_of(u->o.name);
+	h->how = is_pipe_buffer(m, u) ? HOW_VMSPLICE : how_of(u->o.name);
 	h->confidence = likely ? CONF_LIKELY : CONF_CANDIDATE;
 	h->refs = likely ? words : 0;
 	h->object_kind = "slab";

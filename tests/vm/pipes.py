@@ -58,11 +58,11 @@ class Chain(Odd):
 
 
 class Unseen(Odd):
-    """Only a request in an io_uring keeps the pipe: it is not found, and nobody is blamed."""
+    """Only a request in an io_uring keeps the pipe: its ring is found, and nobody is blamed."""
 
     def truth(self, stage):
         truth = super().truth(stage)
-        truth.holders, truth.unseen = [], 1
+        truth.holders = [verdict.Holder("vmsplice", set(), ("likely",), refs=1)]
         truth.bystanders |= self.holders[0].program.pids()
         return truth
 
@@ -73,7 +73,7 @@ class Unseen(Odd):
 class Count(Scenario):
     """
     More plain references than the 1024 that count as much as one pin. Those that were seen are no
-    pin, so those that were not can be counted.
+    pin, so those in a pipe that nothing leads to can be counted.
     """
     filesystems = ("ext4",)
     SEEN, UNSEEN = 2000, 100
@@ -84,9 +84,10 @@ class Count(Scenario):
 
     def truth(self, stage):
         truth = super().truth(stage)
-        unseen = truth.holders.pop()
-        truth.unseen = self.UNSEEN
-        truth.bystanders |= unseen.pids
+        ownerless = truth.holders.pop()
+        truth.holders.append(verdict.Holder("vmsplice", set(), ("likely",), refs=self.UNSEEN,
+                                            kind="slab"))
+        truth.bystanders |= ownerless.pids
         return truth
 
     def end_holders(self, stage, wait):

@@ -40,6 +40,7 @@ class Holder:
     pids: set
     confidences: tuple = ("exact",)
     object: str = None
+    kind: str = None
     targets: tuple = ()  # of which the target has one
     through: tuple = ()  # and it has one of these
     refs: int = None
@@ -117,6 +118,8 @@ def wait_of(document, tid):
 
 def matches(holder, truth):
     if holder["how"] != truth.how:
+        return False
+    if truth.kind and (holder.get("object") or {}).get("kind") != truth.kind:
         return False
     return not truth.object or (holder.get("object") or {}).get("id") == truth.object
 
