@@ -230,10 +230,11 @@ int main(int argc, char **argv)
 
 	std_occupy();
 	signal(SIGPIPE, SIG_IGN);
-	/* who reads from a pipe sees each line when it is there */
-	setvbuf(stdout, NULL, _IOLBF, 0);
 	status = opts_parse(&o, DAXTRACE, argc, argv);
 	if (status == OPTS_RUN) {
+		/* who reads from a pipe sees each line when it is there */
+		if (o.ndjson || opts_watch(&o))
+			setvbuf(stdout, NULL, _IOLBF, 0);
 		log_set_level(o.verbose);
 		collect_set_verbosity(o.verbose);
 		status = run_and_tell(&o);

@@ -193,6 +193,7 @@ class Scenario:
     """A hang: holders keep a page, a waiter sleeps for it, a bystander maps the same file."""
     last = 0              # the higher, the later it runs: 1 leaves a task stuck for ever
     filesystems = tuple(st.FILESYSTEMS)
+    options = ()          # of the tool
 
     def __init__(self, holder, op, holders, **settings):
         self.holder, self.op, self.holders = holder, op, holders
@@ -319,7 +320,8 @@ class Scenario:
         wait = None
         if session.tool:
             truth = self.truth(stage)
-            wait = verdict.wait_of(session.explain(log_name, [truth]), truth.tid)
+            document = session.explain(log_name, [truth], *self.options)
+            wait = verdict.wait_of(document, truth.tid)
         self.end_bystander()
         self.end_holders(stage, wait)
         self.proceeds(stage)
@@ -343,6 +345,8 @@ class Scenario:
         path = os.path.join(session.out, f"{fstype}.{self.holder}.{self.op}.log")
         with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(stage.evidence())
+            if session.tool:
+                file.write(session.daxtrace("-v")[1])
 
 
 class Eviction(Scenario):

@@ -127,6 +127,7 @@ class VirtualMachine(Scenario):
     a candidate and no more: ending it changes nothing.
     """
     filesystems = ("ext4",)
+    options = ("--search=off",)
 
     def __init__(self, act):
         super().__init__(act, "truncate", [Kept("request")])

@@ -74,6 +74,11 @@ class WorkerInterrupted(Worker, Cure):
 class WorkerEvicts(Worker):
     file_of_bystander = Eviction.file_of_bystander
 
+    def proceeds(self, stage):
+        """A close may be reported before the file is gone."""
+        if not st.poll(lambda: not st.waits_for_page(self.waiter.tid), SOON):
+            raise Mismatch("the worker still sleeps although the holder has ended")
+
 
 class Stopped(Scenario):
     """A waiter that is stopped waits for nothing; continued, it waits again."""
