@@ -137,13 +137,13 @@ check:
 
 check-unit:
 	$(Q)packaging/need --install build unit
-	$(Q)$(MAKE) SAN=1 unit-programs
+	$(Q)$(MAKE) -j$$(nproc) SAN=1 unit-programs
 	$(Q)tests/run-unit $(O)/results/unit $(T:%=$(O)/san/tests/%) \
 		$(if $(ONLY_T),,-- $(O)/san)
 
 check-vm:
 	$(Q)packaging/need --install build vm
-	$(Q)$(MAKE) all
+	$(Q)$(MAKE) -j$$(nproc) all
 	$(Q)O='$(abspath $(O))' tests/run-vm $(O)/results/vm $(if $(KERNELS),--kernels '$(KERNELS)') \
 		$(if $(SCENARIOS),--scenarios '$(SCENARIOS)')
 
@@ -186,7 +186,7 @@ fuzz: all
 # Recordings come from elsewhere: a little of it belongs to every check.
 check-fuzz:
 	$(Q)mkdir -p $(O)/results
-	$(Q)$(MAKE) fuzz FUZZ_TARGETS=recording FUZZ_SECONDS=20 >$(O)/results/fuzz.log 2>&1 || \
+	$(Q)$(MAKE) -j$$(nproc) fuzz FUZZ_TARGETS=recording FUZZ_SECONDS=20 >$(O)/results/fuzz.log 2>&1 || \
 		{ tail -n 40 $(O)/results/fuzz.log; false; }
 	$(Q)rm $(O)/results/fuzz.log
 	$(Q)echo 'pass fuzz/recording' >$(O)/results/fuzz

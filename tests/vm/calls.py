@@ -147,10 +147,10 @@ class Ptrace(Quiet):
 def calls():
     """Each stuck call, and each server that does not answer."""
     one = {"filesystems": ("ext4",)}
-    return [Scenario("process-vm-readv", "truncate", [ProcessVM("readv")]),
-            Scenario("process-vm-writev", "truncate", [ProcessVM("writev", 40)], pages=64),
+    return [Scenario("process-vm-readv", "truncate", [ProcessVM("readv")], **one),
+            Scenario("process-vm-writev", "truncate", [ProcessVM("writev", 40)], pages=64, **one),
             Ptrace(),
-            Scenario("coredump", "truncate", [CoreDump()]),
+            Scenario("coredump", "truncate", [CoreDump()], **one),
             Scenario("coredump-handler", "truncate", [CoreHandler()], **one),
             Scenario("fuse-pwrite", "truncate", [Fuse("pwrite")], **one),
             Scenario("fuse-pread", "truncate", [Fuse("pread")], **one),

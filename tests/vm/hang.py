@@ -504,6 +504,11 @@ class Advice(Cure):
     """Each command that is advised for an ordinary wait, on a hang staged anew for it."""
     turn = 0   # the command that is followed now
     known = 1  # how many there are, once a report has been read
+    ends_waiter = False  # whether to follow what ends the waiter, too: it is the same everywhere
+
+    def cures(self, document):
+        end = f"kill -INT {self.waiter.pid}"
+        return [cure for cure in super().cures(document) if self.ends_waiter or cure != end]
 
     def run(self, session, fstype):
         if not session.tool:
@@ -536,6 +541,10 @@ class Advice(Cure):
         for command in verdict.commands(document, wait, truth.findings)[:1]:
             self.carry_out(stage, command)
         self.must_be_free("dmsetup resume and what is advised after it")
+
+
+class EveryAdvice(Advice):
+    ends_waiter = True
 
 
 class Quiet:

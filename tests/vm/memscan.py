@@ -177,9 +177,10 @@ class Unsearched(Scenario):
 
 def memscan():
     """Where only limits and timers hold bios back."""
-    return [Scenario(f"delay-{how}", "truncate", [Delayed(how)])
+    one = {"filesystems": ("ext4",)}
+    return [Scenario(f"delay-{how}", "truncate", [Delayed(how)], **one)
             for how in ("pwrite", "aio", "io_uring")] + \
-        [HeldByCgroup(f"iomax-{how}", "truncate", [Throttled(how)])
+        [HeldByCgroup(f"iomax-{how}", "truncate", [Throttled(how)], **one)
          for how in ("pwrite", "aio", "io_uring")] + \
         [AmongFreed("freed-bios", "truncate", [Delayed("aio")], filesystems=("ext4",)),
          Unsearched("unsearched", "truncate", [Delayed("aio")], filesystems=("xfs",))]

@@ -5,11 +5,14 @@ A scenario knows the truth from what it staged itself. With a verdict it ends wh
 names, otherwise what the truth names; in both cases the waiter must proceed then and not before.
 """
 
+import fnmatch
+
+import stage
 from blockio import blockio
 from calls import calls
 from hang import (HUGE_INDEX, HUGE_PAGES, INDEX, MAIN_OPS, RANGE_OPS, Advice, AsyncIO, DirectIO,
-                  Eviction, LostWakeup, PipeHolder, Quiet, Retouch, Scenario, SelfClose, SelfExit,
-                  SelfTruncate, Session, SharedPipe, SocketHolder, Umount)
+                  EveryAdvice, Eviction, LostWakeup, PipeHolder, Quiet, Retouch, Scenario,
+                  SelfClose, SelfExit, SelfTruncate, Session, SharedPipe, Umount)
 from innocents import innocents
 from memscan import memscan
 from operations import operations
@@ -22,12 +25,13 @@ from spare import MountNamespace, Woken
 from top import LiveView
 from variations import Capabilities, Hidden, Hostile, Many, Paths, Signals
 
-__all__ = ["INDEX", "DirectIO", "Scenario", "SelfClose", "Session", "catalogue"]
+__all__ = ["INDEX", "DirectIO", "Scenario", "SelfClose", "Session", "catalogue", "plan", "title"]
 
 
 def ordinary():
-    """Each holder with each operation."""
+    """Each holder, and each operation; what a filesystem cannot change is staged on one of them."""
     late = {"needs_counts_from_zero": True}
+    ext4, xfs = {"filesystems": ("ext4",)}, {"filesystems": ("xfs",)}
     found = [Quiet("idle", "none", False), Quiet("bystander", "truncate", True)]
     found += [Scenario("vmsplice", op, [PipeHolder()])
               for op in ("truncate", "ftruncate", "open_trunc", *RANGE_OPS)]
@@ -36,25 +40,24 @@ def ordinary():
               Scenario("vmsplice-huge", "truncate", [PipeHolder()], index=HUGE_INDEX,
                        pages=HUGE_PAGES),
               Scenario("vmsplice-readers", "truncate", [PipeHolder()], readers=2),
-              Scenario("shared-pipe", "truncate", [SharedPipe()]),
-              Scenario("heir", "truncate", [PipeHolder("--heir")]),
-              Scenario("pidns", "truncate", [PipeHolder("--pidns")]),
-              Scenario("two-pipes", "truncate", [PipeHolder(), PipeHolder()]),
-              Scenario("pipe-and-dio", "truncate", [PipeHolder(), DirectIO("pwrite")])]
+              Scenario("shared-pipe", "truncate", [SharedPipe()], **xfs),
+              Scenario("heir", "truncate", [PipeHolder("--heir")], **ext4),
+              Scenario("pidns", "truncate", [PipeHolder("--pidns")], **xfs),
+              Scenario("two-pipes", "truncate", [PipeHolder(), PipeHolder()], **ext4),
+              Scenario("pipe-and-dio", "truncate", [PipeHolder(), DirectIO("pwrite")], **xfs),
+              Scenario("splice", "truncate", [PipeHolder("--splice")], **ext4),
+              Scenario("tee", "truncate", [PipeHolder("--tee")], **xfs),
+              Scenario("dio-pread", "truncate", [DirectIO("pread")], **xfs)]
     found += [Scenario(how, "truncate", [AsyncIO(how)]) for how in ("aio", "io_uring")]
-    for op in MAIN_OPS:
-        found += [Scenario("splice", op, [PipeHolder("--splice")]),
-                  Scenario("tee", op, [PipeHolder("--tee")]),
-                  Scenario("dio-pwrite", op, [DirectIO("pwrite")]),
-                  Scenario("dio-pread", op, [DirectIO("pread")]),
-                  Scenario("retouch", op, [Retouch()], **late)]
-    found += [Scenario(f"dio-{call}", "truncate", [DirectIO(call)])
+    found += [Scenario("dio-pwrite", op, [DirectIO("pwrite")]) for op in MAIN_OPS]
+    found += [Scenario("retouch", op, [Retouch()], **late) for op in MAIN_OPS]
+    found += [Scenario(f"dio-{call}", "truncate", [DirectIO(call)], **xfs)
               for call in ("read", "write", "readv", "writev", "preadv", "pwritev")]
-    found += [Scenario("dio-pwritev", op, [DirectIO("pwritev")]) for op in MAIN_OPS[1:]]
-    found += [LostWakeup("lost-wakeup", "truncate", [DirectIO("pwrite")]),
-              Advice("advice-vmsplice", "truncate", [PipeHolder()]),
-              Advice("advice-dio", "truncate", [DirectIO("pwrite")]),
-              Advice("advice-retouch", "truncate", [Retouch()], **late),
+    found += [Scenario("dio-pwritev", "collapse_range", [DirectIO("pwritev")], **ext4),
+              LostWakeup("lost-wakeup", "truncate", [DirectIO("pwrite")]),
+              EveryAdvice("advice-vmsplice", "truncate", [PipeHolder()], **ext4),
+              Advice("advice-dio", "truncate", [DirectIO("pwrite")], **xfs),
+              Advice("advice-retouch", "truncate", [Retouch()], **ext4, **late),
               SelfTruncate("self", "ftruncate", [PipeHolder("--then", "ftruncate")]),
               SelfClose("self", "close", [PipeHolder("--unmap", "--then", "unlink-close")], **late),
               Eviction("vmsplice-closed", "unlink", [PipeHolder("--close")], **late),
@@ -92,3 +95,16 @@ def catalogue():
     """Fresh scenarios in the order in which they run on each filesystem."""
     return [*ordinary(), *pipes(), *network(), *blockio(), *memscan(), *calls(), *shared(),
             *operations(), *innocents(), *unusual(), *refusals()]
+
+
+def plan(globs, filesystems=stage.FILESYSTEMS):
+    """(filesystem, scenario) in order; what leaves a stuck task comes after everything else."""
+    pairs = [(fstype, scenario) for fstype in filesystems
+             for scenario in catalogue() if fstype in scenario.filesystems]
+    pairs = [pair for pair in pairs
+             if any(fnmatch.fnmatch(title(*pair), glob) for glob in globs.split())]
+    return sorted(pairs, key=lambda pair: pair[1].last)
+
+
+def title(fstype, scenario):
+    return f"{fstype}/{scenario.name}"
