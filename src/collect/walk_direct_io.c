@@ -198,24 +198,32 @@ static void tell_hold(struct snap *s, struct ktask *t, const struct kpage *p, u6
 	snap_emit(s, &f);
 }
 
-static void look_at(struct snap *s, struct ktask *t, const struct kpage *p)
+/* The file of a call on an O_DIRECT descriptor; 0 for any other. */
+static u64 direct_file(struct snap *s, const struct ktask *t)
 {
-	struct overlap o = { .s = s, .page = p, .mm = t->r.mm };
+	u64 file = fd_file(s, t, t->regs.args[0]), flags;
+
+	if (!file || kmem_get(s->k, file, KF_FILE_FLAGS, &flags) || !(flags & O_DIRECT))
+		return 0;
+	return file;
+}
+
+static void look_at(struct snap *s, struct ktask *t)
+{
 	const struct arch_regs *regs = task_regs(s, t);
 	const struct rw_call *call = regs ? rw_call(regs->syscall) : NULL;
-	u64 file, flags;
+	u64 file = call ? direct_file(s, t) : 0;
 
-	if (!call)
-		return;
-	file = fd_file(s, t, regs->args[0]);
-	if (!file || kmem_get(s->k, file, KF_FILE_FLAGS, &flags) || !(flags & O_DIRECT))
-		return;
-	if (call->vectored)
-		add_vector(&o, regs->args[1], regs->args[2]);
-	else
-		add_buffer(&o, regs->args[1], regs->args[2]);
-	if (o.bytes)
-		tell_hold(s, t, p, file, o.bytes);
+	for (u32 i = 0; file && i < s->nr_pages; i++) {
+		struct overlap o = { .s = s, .page = &s->pages[i], .mm = t->r.mm };
+
+		if (call->vectored)
+			add_vector(&o, regs->args[1], regs->args[2]);
+		else
+			add_buffer(&o, regs->args[1], regs->args[2]);
+		if (o.bytes)
+			tell_hold(s, t, o.page, file, o.bytes);
+	}
 }
 
 bool walk_direct_io_available(const struct snap *s)
@@ -229,10 +237,8 @@ int walk_direct_io(struct snap *s)
 		struct ktask *t = &s->tasks.v[i];
 		u32 n;
 
-		if (!t->r.mm || !task_is_asleep(t) || !vmas_of(s, t->r.mm, &n))
-			continue;
-		for (u32 j = 0; j < s->nr_pages; j++)
-			look_at(s, t, &s->pages[j]);
+		if (t->r.mm && task_is_asleep(t) && vmas_of(s, t->r.mm, &n))
+			look_at(s, t);
 	}
 	return 0;
 }
