@@ -14,7 +14,7 @@
 
 #define S_DAX_FLAG (1ULL << 13) /* include/linux/fs.h S_DAX */
 
-enum { DEPTH_MAX = 256, ALIASES_MAX = 64, NAME_LEN_MAX = 255 };
+enum { DEPTH_MAX = 256, ALIASES_MAX = 64, NAME_LEN_MAX = 255, FILES_OF_STACK = 8 };
 
 int file_ids(struct snap *s, u64 inode, u32 *major, u32 *minor, u64 *ino)
 {
@@ -361,18 +361,31 @@ u64 file_of_word(struct snap *s, u64 word)
 }
 
 /*
- * The wait loops keep the inode, or its address_space, in a register that a deeper frame saved.
+ * The wait loops keep the inode, or its address_space, in registers that deeper frames saved. Another
+ * inode may be in what an earlier user of the stack left there, so the one that is there most counts.
  * An inode is recognised by i_mapping pointing at its own i_data.
  */
 u64 file_of_waiter(struct snap *s, struct ktask *t)
 {
+	struct {
+		u64 inode;
+		u32 times;
+	} found[FILES_OF_STACK] = { 0 }, *best = found;
 	u64 start;
 	u32 n;
 	const u64 *words = task_stack_words(s, t, &n, &start);
 
-	u64 inode = 0;
+	for (u32 i = 0; i < n; i++) {
+		u64 inode = file_of_word(s, words[i]);
+		u32 at = 0;
 
-	for (u32 i = 0; i < n && !inode; i++)
-		inode = file_of_word(s, words[i]);
-	return inode;
+		while (inode && at < FILES_OF_STACK && found[at].inode && found[at].inode != inode)
+			at++;
+		if (!inode || at == FILES_OF_STACK)
+			continue;
+		found[at].inode = inode;
+		if (++found[at].times > best->times)
+			best = &found[at];
+	}
+	return best->inode;
 }
