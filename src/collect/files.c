@@ -360,6 +360,18 @@ u64 file_of_word(struct snap *s, u64 word)
 	return !kmem_get(s->k, word, KF_MAPPING_HOST, &host) && file_is_dax(s, host) ? host : 0;
 }
 
+bool waiter_knows_file(struct snap *s, struct ktask *t, u64 inode)
+{
+	u64 start, mapping = kmem_at(s->k, inode, KF_INODE_DATA);
+	u32 n;
+	const u64 *words = task_stack_words(s, t, &n, &start);
+
+	for (u32 i = 0; i < n; i++)
+		if (words[i] == inode || words[i] == mapping)
+			return true;
+	return false;
+}
+
 /*
  * The wait loops keep the inode, or its address_space, in registers that deeper frames saved. Another
  * inode may be in what an earlier user of the stack left there, so the one that is there most counts.

@@ -246,6 +246,8 @@ bool file_is_dax(struct snap *s, u64 inode);
 u64 file_of_word(struct snap *s, u64 word);
 /* The inode that a waiter works on, from its stack; 0 when none is found. */
 u64 file_of_waiter(struct snap *s, struct ktask *t);
+/* Whether its stack names this inode at all. */
+bool waiter_knows_file(struct snap *s, struct ktask *t, u64 inode);
 /* 0, or -errno; of the inode's filesystem. */
 int file_ids(struct snap *s, u64 inode, u32 *major, u32 *minor, u64 *ino);
 

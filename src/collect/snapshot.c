@@ -51,15 +51,22 @@ static bool in_scope(struct snap *s, const struct kwait *w)
 	return scope_matches(s->opts->scope, major, minor, ino);
 }
 
-/* A shared folio names no inode; the waiter does. Its index in that file stays unknown. */
+/*
+ * A shared folio names no inode; the waiter does. Its index in that file stays unknown. Up to 6.1
+ * one that is only read names one of its files (dax_associate_entry()), maybe not the waiter's.
+ */
 static void name_inodes(struct snap *s)
 {
 	for (u32 i = 0; i < s->nr_waits; i++) {
 		struct kwait *w = &s->waits[i];
 		struct kpage *p = w->page ? page_find(s, w->page) : NULL;
 
-		if (!w->inode)
-			w->inode = file_of_waiter(s, task_find(s, w->task));
+		if (!w->inode ||
+		    (w->wbqe && !waiter_knows_file(s, task_find(s, w->task), w->inode))) {
+			u64 inode = file_of_waiter(s, task_find(s, w->task));
+
+			w->inode = inode ? inode : w->inode;
+		}
 		if (p && !p->inode)
 			p->inode = w->inode;
 	}
