@@ -24,16 +24,14 @@ static s64 between(s64 low, s64 value, s64 high)
 }
 
 /*
- * The most pins that a count can mean: PIN_BIAS plain references look like one pin. But plain
- * references that were seen are none, and a reading with fewer references than were seen is wrong:
- * one pin less makes it PIN_BIAS - 1 more.
+ * How many pins a count means: PIN_BIAS plain references look like one pin. Plain references that
+ * were seen are none, and for the rest that reading holds which comes closest to what was seen.
  */
-static s64 most_pins(s64 count, s64 seen, s64 gets)
+static s64 count_pins(s64 count, s64 seen, s64 gets)
 {
-	s64 pins = (count - gets) / PIN_BIAS;
-	s64 most = (count - seen) / (PIN_BIAS - 1);
+	s64 nearest = (count - seen + (PIN_BIAS - 1) / 2) / (PIN_BIAS - 1);
 
-	return between(0, pins < most ? pins : most, count / PIN_BIAS);
+	return between(0, nearest, between(0, count - gets, count) / PIN_BIAS);
 }
 
 s64 fact_page_taken(const struct fact_page *p, s64 seen, s64 gets, s64 *pins, s64 *mapped)
@@ -48,6 +46,6 @@ s64 fact_page_taken(const struct fact_page *p, s64 seen, s64 gets, s64 *pins, s6
 		*pins = between(0, p->pincount, rest);
 		return rest;
 	}
-	*pins = most_pins(rest, seen, gets);
+	*pins = count_pins(rest, seen, gets);
 	return rest - *pins * (PIN_BIAS - 1);
 }
