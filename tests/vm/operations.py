@@ -164,7 +164,9 @@ class BothTruncated(Reflinked):
 class Evicted(Eviction):
     """The last reference to an inode goes in some way."""
     TRIGGERS = {"rename": "unlink", "munmap": "last_close", "close": "last_close",
-                "gc": "last_close", "exit": "exit"}
+                "gc": "last_close", "exit": "exit", "drop_caches": "shrinker",
+                "detach": "umount", "namespace": "umount", "unbind": "device_removal"}
+    OPS = {"drop_caches": ("reclaim",), "detach": ("umount",), "namespace": ("umount",)}
 
     def __init__(self, op):
         super().__init__("evict", op, [PipeHolder("--close")], needs_counts_from_zero=True)
@@ -173,19 +175,22 @@ class Evicted(Eviction):
         return "D"
 
     def start_waiter(self, stage):
-        program = stage.start("wait_evict", self.op, stage.path)
+        program = stage.start("wait_evict", self.op, self.argument(stage))
         program.tell("go")
         return program
 
+    def argument(self, stage):
+        return stage.path
+
     def truth(self, stage):
-        return dataclasses.replace(super().truth(stage), ops=("evict",),
+        return dataclasses.replace(super().truth(stage), ops=self.OPS.get(self.op, ("evict",)),
                                    trigger=self.TRIGGERS[self.op])
 
     def path(self, stage):
         return None
 
     def deleted(self):
-        return True
+        return self.TRIGGERS[self.op] in ("unlink", "last_close", "exit")
 
 
 class Exits(Evicted):
@@ -210,6 +215,97 @@ class Collected(Evicted):
     def proceeds(self, stage):
         if not st.poll(lambda: not st.waits_for_page(self.waiter.tid), SOON):
             raise Mismatch("the worker still sleeps although the holder has ended")
+
+
+class Elsewhere:
+    """For scenarios on a filesystem of their own: the bystander must be on another one."""
+
+    def file_of_bystander(self, stage):
+        path = os.path.join(st.mount_point(stage.fstype), f"{self.name.replace('/', '.')}.other")
+        stage.create(path)
+        return path
+
+
+class UnmountedStage(st.SpareStage):
+    """On a spare filesystem that the scenario unmounts."""
+
+    def umount(self):
+        if os.path.ismount(self.POINT):
+            super().umount()
+
+
+class Detached(Elsewhere, Evicted):
+    """A lazy umount, of which the last close does the work."""
+    filesystems = ("xfs",)
+
+    def new_stage(self, session, fstype):
+        return UnmountedStage(session.kernel, fstype, self.name.replace("/", "."), self.pages)
+
+    def argument(self, stage):
+        return stage.POINT
+
+
+class LastOfNamespace(Elsewhere, Exits):
+    """The last task of a mount namespace takes its mounts along."""
+    filesystems = ("ext4",)
+    new_stage = Detached.new_stage
+    argument = Detached.argument
+
+    def start_waiter(self, stage):
+        program = stage.start("wait_evict", self.op, stage.POINT)
+        stage.umount()
+        program.tell("go")
+        return program
+
+
+class UnboundStage(UnmountedStage):
+    """The device of the filesystem goes away; afterwards it is made to come back."""
+    DRIVER = "/sys/bus/nd/drivers/nd_pmem"
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.device = None
+
+    def mount(self, device=st.SPARE_DEVICE):
+        where = os.path.realpath(f"/sys/class/block/{os.path.basename(device)}/device")
+        self.device = os.path.basename(where)
+        super().mount(device)
+
+    def umount(self):
+        super().umount()
+        if not os.path.exists(st.SPARE_DEVICE):
+            with open(f"{self.DRIVER}/bind", "w", encoding="ascii") as file:
+                file.write(self.device)
+            st.poll(lambda: os.path.exists(st.SPARE_DEVICE))
+
+
+class Unbound(Elsewhere, Evicted):
+    """The driver of the device is unbound under a mounted filesystem."""
+    filesystems = ("xfs",)
+
+    def new_stage(self, session, fstype):
+        return UnboundStage(session.kernel, fstype, self.name.replace("/", "."), self.pages)
+
+    def argument(self, stage):
+        return f"{stage.DRIVER}/unbind:{stage.device}"
+
+
+class PerInodeStage(st.SpareStage):
+    """On a filesystem where each inode says whether it uses DAX."""
+
+    def mount(self, device=st.SPARE_DEVICE):
+        os.makedirs(self.POINT, exist_ok=True)
+        st.make_ext4(device)
+        st.run("mount", "-o", "dax=inode", device, self.POINT)
+        st.run("xfs_io", "-c", "chattr +x", self.POINT)
+
+
+class Shrinker(Elsewhere, Evicted):
+    """Memory reclaim drops the last name of an inode from the dentry cache."""
+    filesystems = ("ext4",)
+
+    def new_stage(self, session, fstype):
+        return PerInodeStage(session.kernel, fstype, self.name.replace("/", "."), self.pages)
 
 
 class SpinningInto(IntoPinned):
@@ -278,4 +374,5 @@ def operations():
     found += [SpinningInto("spinning", op, [PipeHolder()])
               for op in ("reflink", "dedupe", "exchange")]
     found += [Evicted(op) for op in ("close", "munmap", "rename")]
-    return found + [Exits("exit"), Collected("gc")]
+    return found + [Exits("exit"), Collected("gc"), Shrinker("drop_caches"), Detached("detach"),
+                    LastOfNamespace("namespace"), Unbound("unbind")]

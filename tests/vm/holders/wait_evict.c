@@ -9,6 +9,11 @@
  *   rename     PATH is replaced by another file
  *   gc         as close, but the descriptor is in flight in a circle of sockets: a worker of the
  *              kernel collects it
+ *   drop_caches  the DAX flag of PATH is cleared, which takes effect once its inode is evicted; a
+ *              second name keeps it until the dentry shrinker drops that
+ *   detach     last descriptor below the mount point PATH, which is detached already
+ *   namespace  exit of the last task of a mount namespace with a mount of its own
+ *   unbind     PATH is the sysfs file to which the name of the device is written, HOW:NAME
  *
  * Says READY when all is prepared, does it on the next line from stdin, and then says DONE.
  */
@@ -17,11 +22,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct {
@@ -109,14 +119,78 @@ static int act_gc(void)
 	return close(evict.sockets[1]) || close(evict.sockets[0]) ? -1 : 0;
 }
 
+static int write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	need(fd >= 0, path);
+	return write(fd, text, strlen(text)) < 0 ? -1 : 0;
+}
+
+/* A dentry that was used of late survives the first time. */
+static int drop_dentries(void)
+{
+	int ret = 0;
+
+	for (int i = 0; i < 3; i++)
+		ret |= write_text("/proc/sys/vm/drop_caches", "2");
+	return ret;
+}
+
+/* What is cached when the flag changes leaves the cache with its last user; so the new name. */
+static void prepare_drop_caches(void)
+{
+	struct fsxattr attr;
+	struct stat st;
+
+	evict.fd = open(evict.path, O_RDONLY);
+	need(evict.fd >= 0, evict.path);
+	snprintf(evict.other, sizeof(evict.other), "%s.second", evict.path);
+	need(!link(evict.path, evict.other), "link");
+	need(!drop_dentries(), "drop_caches");
+	need(!ioctl(evict.fd, FS_IOC_FSGETXATTR, &attr), "FS_IOC_FSGETXATTR");
+	attr.fsx_xflags &= ~FS_XFLAG_DAX;
+	need(!ioctl(evict.fd, FS_IOC_FSSETXATTR, &attr), "FS_IOC_FSSETXATTR");
+	need(!stat(evict.other, &st), evict.other);
+	close(evict.fd);
+}
+
+static void prepare_detach(void)
+{
+	evict.fd = open(evict.path, O_RDONLY);
+	need(evict.fd >= 0, evict.path);
+	need(!umount2(evict.path, MNT_DETACH), "umount");
+}
+
+static void prepare_namespace(void)
+{
+	need(!unshare(CLONE_NEWNS), "unshare");
+	need(!mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), "mount");
+}
+
+static int act_unbind(void)
+{
+	char *name = strchr(evict.path, ':');
+
+	need(name, "no device name");
+	*name = '\0';
+	return write_text(evict.path, name + 1);
+}
+
 static const struct {
 	const char *how;
 	void (*prepare)(void);
 	int (*act)(void);
 } ways[] = {
-	{ "close", prepare_close, act_close }, { "munmap", prepare_munmap, act_munmap },
-	{ "exit", prepare_close, act_exit },   { "rename", prepare_rename, act_rename },
+	{ "close", prepare_close, act_close },
+	{ "munmap", prepare_munmap, act_munmap },
+	{ "exit", prepare_close, act_exit },
+	{ "rename", prepare_rename, act_rename },
 	{ "gc", prepare_gc, act_gc },
+	{ "drop_caches", prepare_drop_caches, drop_dentries },
+	{ "detach", prepare_detach, act_close },
+	{ "namespace", prepare_namespace, act_exit },
+	{ "unbind", NULL, act_unbind },
 };
 
 int main(int argc, char **argv)
