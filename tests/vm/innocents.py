@@ -121,6 +121,41 @@ class LoopAndFrozen(Scenario):
         return truth
 
 
+class RDMA(Scenario):
+    """An RDMA device refuses the page; that it has other memory of the task makes it no suspect."""
+    filesystems = ("ext4",)
+    MODULES = ("dummy", "ib_uverbs", "rdma_rxe")
+    NETDEV, LINK, DEVICE = "beneath", "rxe0", "/dev/infiniband/uverbs0"
+
+    def __init__(self):
+        super().__init__("innocents-rdma", "truncate", [PipeHolder()])
+        self.program = None
+
+    def unavailable(self, session, fstype):
+        missing = subprocess.run(["modprobe", "-q", "-a", *self.MODULES]).returncode
+        return f"this kernel lacks one of {', '.join(self.MODULES)}" if missing else None
+
+    def stage(self, stage):
+        st.run("ip", "link", "add", self.NETDEV, "up", "type", "dummy")
+        stage.at_end.append(self.remove_device)
+        st.run("rdma", "link", "add", self.LINK, "type", "rxe", "netdev", self.NETDEV)
+        if not st.poll(lambda: os.path.exists(self.DEVICE)):
+            raise Mismatch(f"there is no {self.DEVICE}")
+        self.program = stage.start("hold_nothing", "rdma", stage.path, self.index, self.DEVICE)
+        if self.program.ready["refused"] != errno.EOPNOTSUPP:
+            raise Mismatch(f"RDMA: {os.strerror(self.program.ready['refused'])}")
+        super().stage(stage)
+
+    def remove_device(self):
+        """The RDMA device goes with the one beneath it."""
+        st.run("ip", "link", "del", self.NETDEV)
+
+    def truth(self, stage):
+        truth = super().truth(stage)
+        truth.bystanders.add(self.program.pid)
+        return truth
+
+
 class VirtualMachine(Scenario):
     """
     A virtual machine has the page as memory, and a reference of it is found nowhere. The machine is
@@ -153,4 +188,4 @@ class VirtualMachine(Scenario):
 
 
 def innocents():
-    return [Innocents(), LoopAndFrozen(), VirtualMachine("kvm"), VirtualMachine("vhost")]
+    return [Innocents(), LoopAndFrozen(), RDMA(), VirtualMachine("kvm"), VirtualMachine("vhost")]

@@ -7,6 +7,8 @@
  *   buffers     registers the page with an io_uring, which refuses it
  *   xdp         registers the page as AF_XDP memory, which is refused
  *   udmabuf     makes a DMA buffer of the file, which is refused
+ *   rdma        registers memory of its own with the RDMA device TARGET, then the page, which is
+ *               refused
  *   mlock       locks the page, and gives advice on it
  *   released    had the page in a pipe, and has read it
  *   copies      has read the page into a pipe with splice(2) and sendfile(2)
@@ -28,6 +30,8 @@
 #include <linux/udmabuf.h>
 #include <linux/vhost.h>
 #include <pthread.h>
+#include <rdma/ib_user_ioctl_verbs.h>
+#include <rdma/ib_user_verbs.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -121,6 +125,55 @@ static int make_udmabuf(void)
 
 	need(fd >= 0, "/dev/udmabuf");
 	return refused(ioctl(fd, UDMABUF_CREATE, &create));
+}
+
+/* A command of the RDMA device, whose answer goes to its first field. */
+static int uverbs(int fd, unsigned int command, void *request, size_t size, size_t answer_size)
+{
+	struct ib_uverbs_cmd_hdr head = {
+		.command = command,
+		.in_words = (__u16)((sizeof(head) + size) / 4),
+		.out_words = (__u16)(answer_size / 4),
+	};
+	char text[128];
+
+	memcpy(text, &head, sizeof(head));
+	memcpy(text + sizeof(head), request, size);
+	return refused(write(fd, text, sizeof(head) + size));
+}
+
+static int register_memory(int fd, unsigned int domain, void *addr)
+{
+	struct ib_uverbs_reg_mr_resp answer;
+	struct ib_uverbs_reg_mr request = {
+		.response = (unsigned long)&answer,
+		.start = (unsigned long)addr,
+		.length = PAGE,
+		.hca_va = (unsigned long)addr,
+		.pd_handle = domain,
+		.access_flags = IB_UVERBS_ACCESS_LOCAL_WRITE,
+	};
+
+	return uverbs(fd, IB_USER_VERBS_CMD_REG_MR, &request, sizeof(request), sizeof(answer));
+}
+
+/* That its own memory is taken shows that it is the page for which the device refuses. */
+static int register_rdma(void)
+{
+	struct ib_uverbs_get_context_resp context;
+	struct ib_uverbs_get_context get = { .response = (unsigned long)&context };
+	struct ib_uverbs_alloc_pd_resp domain;
+	struct ib_uverbs_alloc_pd alloc = { .response = (unsigned long)&domain };
+	void *own = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = open(target, O_RDWR);
+
+	need(fd >= 0 && own != MAP_FAILED, target);
+	need(!uverbs(fd, IB_USER_VERBS_CMD_GET_CONTEXT, &get, sizeof(get), sizeof(context)),
+	     "RDMA context");
+	need(!uverbs(fd, IB_USER_VERBS_CMD_ALLOC_PD, &alloc, sizeof(alloc), sizeof(domain)),
+	     "RDMA protection domain");
+	need(!register_memory(fd, domain.pd_handle, own), "RDMA memory");
+	return register_memory(fd, domain.pd_handle, page());
 }
 
 static int lock_and_advise(void)
@@ -239,11 +292,17 @@ int main(int argc, char **argv)
 		const char *name;
 		int (*act)(void);
 	} acts[] = {
-		{ "futex", wait_on_futex },    { "buffers", register_buffers },
-		{ "xdp", register_xdp },       { "udmabuf", make_udmabuf },
-		{ "mlock", lock_and_advise },  { "released", pin_and_release },
-		{ "copies", copy_into_pipes }, { "reader", read_first_page },
-		{ "write", write_to_frozen },  { "kvm", run_guest },
+		{ "futex", wait_on_futex },
+		{ "buffers", register_buffers },
+		{ "xdp", register_xdp },
+		{ "udmabuf", make_udmabuf },
+		{ "rdma", register_rdma },
+		{ "mlock", lock_and_advise },
+		{ "released", pin_and_release },
+		{ "copies", copy_into_pipes },
+		{ "reader", read_first_page },
+		{ "write", write_to_frozen },
+		{ "kvm", run_guest },
 		{ "vhost", give_to_vhost },
 	};
 
