@@ -337,11 +337,13 @@ static void tell_hold(struct search *w, const struct hit *hit)
 	struct fact_hold *h = &f.hold;
 	struct fact_releaser *releasers = io_releasers(s, &hit->owner, &h->nr_releasers);
 	u64 file = hit->owner.file;
+	/* requests are told by what they contain: one that was answered meanwhile may look alive */
+	u32 missing = page_unexplained(s, hit->page);
 
 	h->page = hit->page->head;
 	h->how = HOW_FUSE;
 	h->confidence = CONF_EXACT;
-	h->refs = hit->refs;
+	h->refs = missing && hit->refs > missing ? missing : hit->refs;
 	h->object_kind = "request";
 	h->object_id = snap_text(s, "0x%llx", (unsigned long long)hit->request);
 	h->detail = "its request to the server names the page";
