@@ -171,13 +171,17 @@ $(O)/fuzz/obj/%.o: %.c | $(SKELS)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(ALL_CPPFLAGS) -std=gnu11 -Wall -Wextra $(WERROR) $(FUZZ_FLAGS) -MMD -MP -c $< -o $@
 
-$(FUZZ_TARGETS:%=$(O)/fuzz/fuzz-%): $(O)/fuzz/fuzz-%: $(O)/fuzz/obj/tests/fuzz/%.o $(SRCS:%.c=$(O)/fuzz/obj/%.o)
+# What draws on a terminal is no part of it.
+FUZZ_SRCS = $(filter-out src/view/top/%,$(SRCS))
+
+$(FUZZ_TARGETS:%=$(O)/fuzz/fuzz-%): $(O)/fuzz/fuzz-%: $(O)/fuzz/obj/tests/fuzz/%.o \
+		$(FUZZ_SRCS:%.c=$(O)/fuzz/obj/%.o)
 	$(Q)$(CLANG) -fsanitize=fuzzer$(comma)address$(comma)undefined $^ $(LDLIBS) -o $@
 
 fuzz: all
 	$(Q)packaging/need --install build unit
 	$(Q)$(MAKE) $(FUZZ_TARGETS:%=$(O)/fuzz/fuzz-%)
-	$(Q)tests/fuzz/seeds $(O)/fuzz/seeds $(PROG)
+	$(Q)tests/fuzz/seeds $(O)/fuzz/seeds $(B)/daxtrace
 	$(Q)for target in $(FUZZ_TARGETS); do \
 		tests/fuzz/run $(O)/fuzz/fuzz-$$target $(O)/fuzz/$$target $(FUZZ_SECONDS) \
 			$(O)/fuzz/seeds/$$target || exit; \
