@@ -80,6 +80,8 @@ int copy_session(struct arena *a, struct fact_session *f)
 
 int copy_end(struct arena *a, struct fact_end *f)
 {
+	struct copier c = make_copier(a);
+
 	f->comm[FACT_COMM_LEN] = '\0';
-	return arena_keep(a, &f->path);
+	return fact_visit_end(f, &c.v);
 }

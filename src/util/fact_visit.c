@@ -59,6 +59,11 @@ int fact_visit_hold(struct fact_hold *f, struct fact_visitor *v)
 				   &f->frozen, &f->detail, &f->limit, &f->peer);
 }
 
+int fact_visit_end(struct fact_end *f, struct fact_visitor *v)
+{
+	return VISIT_STRINGS(v, &f->path);
+}
+
 int fact_visit(struct fact *f, struct fact_visitor *v)
 {
 	switch (f->type) {
@@ -77,7 +82,7 @@ int fact_visit(struct fact *f, struct fact_visitor *v)
 	case FACT_PROBE:
 		return VISIT_STRINGS(v, &f->probe.name, &f->probe.costs);
 	case FACT_END:
-		return VISIT_STRINGS(v, &f->end.path);
+		return fact_visit_end(&f->end, v);
 	case FACT_PAGE:
 	case FACT_WAIT:
 		return 0;

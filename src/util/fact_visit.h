@@ -32,5 +32,6 @@ int fact_visit_session(struct fact_session *f, struct fact_visitor *v);
 int fact_visit_task(struct fact_task *f, struct fact_visitor *v);
 int fact_visit_file(struct fact_file *f, struct fact_visitor *v);
 int fact_visit_hold(struct fact_hold *f, struct fact_visitor *v);
+int fact_visit_end(struct fact_end *f, struct fact_visitor *v);
 
 #endif
