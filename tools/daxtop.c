@@ -15,7 +15,7 @@
 
 #include "collect/feed.h"
 #include "util/log.h"
-#include "util/opts.h"
+#include "opts/opts.h"
 #include "util/std.h"
 #include "view/top/dump.h"
 #include "view/top/screen.h"

@@ -11,7 +11,7 @@
 #include <daxtop/view.h>
 
 #include "util/log.h"
-#include "util/opts.h"
+#include "opts/opts.h"
 #include "util/std.h"
 #include "watch/pace.h"
 #include "watch/watch.h"

@@ -65,7 +65,7 @@ says "a usage error points to the help" "$err" "Try 'daxtrace --help'"
 
 run --duration 5
 is "a time without a unit is status 1" "$status" = 1
-says "a time without a unit is told what it lacks" "$err" "is no time"
+says "a time without a unit is told what it lacks" "$err" "--duration=5: it is a time with a unit"
 
 image=$(dirname "$0")/../unit/images/6.12-xfs-two-dio-truncate.gz
 run --image-read "$image" -k -w "$work/hang.dxt"

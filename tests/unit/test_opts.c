@@ -10,7 +10,7 @@
 
 #include <daxtop/collect.h>
 
-#include "util/opts.h"
+#include "opts/opts.h"
 
 enum { ARGS_MAX = 8 };
 
@@ -337,10 +337,11 @@ static void table_is_sound(void **state)
 		assert_true(d->arg == ARG_NO ? !d->arg_name : !!d->arg_name);
 		assert_non_null(d->group);
 		assert_true(d->programs & (DAXTRACE | DAXTOP));
+		assert_true(d->arg != ARG_OPTIONAL || d->otherwise);
 		for (const struct opt_def *e = opt_table; e != d; e++) {
 			if (!(d->programs & e->programs))
 				continue;
-			assert_int_not_equal(d->key, e->key);
+			assert_true(!d->letter || d->letter != e->letter);
 			assert_string_not_equal(d->name, e->name);
 		}
 	}
@@ -429,8 +430,8 @@ static void manual_head(const struct opt_def *d, char *head, size_t len)
 {
 	char key[16] = "";
 
-	if (d->key < 256)
-		snprintf(key, sizeof(key), "-%c \", \" ", d->key);
+	if (d->letter)
+		snprintf(key, sizeof(key), "-%c \", \" ", d->letter);
 	if (d->arg == ARG_NO)
 		snprintf(head, len, "\n.TP\n.%s %s--%s\n", *key ? "BR" : "B", key, d->name);
 	else if (d->arg == ARG_OPTIONAL)

@@ -5,7 +5,7 @@
 
 #include <daxtop/model.h>
 
-#include "util/opts.h"
+#include "opts/opts.h"
 
 /* All words of one kind are alternatives, the kinds must all fit. Empty: everything is shown. */
 struct filter {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The command lines of daxtrace and daxtop, and what is typed as a filter into daxtop. */
-#ifndef DAXTOP_OPTS_H
-#define DAXTOP_OPTS_H
+#ifndef OPTS_OPTS_H
+#define OPTS_OPTS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 
 #include <daxtop/view.h>
@@ -35,7 +36,7 @@ struct opts {
 	size_t nr_paths;
 	char *const *command; /* what follows "--", NULL-terminated; NULL none */
 	enum view_stacks stacks;
-	int verbose;
+	u32 verbose;
 	bool json;
 	bool ndjson;
 	bool folded;
@@ -53,7 +54,7 @@ struct opts {
 	u64 duration_ns;         /* 0 not limited */
 	u64 stuck_ns;            /* 0 no */
 	u64 interval_ns;
-	u32 count;     /* waits that end; 0 not limited */
+	u64 count;     /* waits that end; 0 not limited */
 	u64 search_ns; /* how long memory may be searched; 0 not at all */
 	/* of daxtop only */
 	u64 delay_ns;
@@ -67,15 +68,41 @@ struct opts {
 
 enum opt_arg { ARG_NO, ARG_OPTIONAL, ARG_REQUIRED };
 
-/* One option. All of getopt, --help and the manual's OPTIONS come from or are tested against it. */
+/* What an option's argument is, and so what it becomes in struct opts. */
+enum opt_kind {
+	OPT_FLAG,    /* bool: none; it is set */
+	OPT_COUNTER, /* u32: none; one more */
+	OPT_TEXT,    /* const char *: anything */
+	OPT_FILE,    /* the same: a file */
+	OPT_DIR,     /* the same: a directory */
+	OPT_WORD,    /* an enum: the number of one of the words */
+	OPT_NUMBER,  /* u64: from min to max */
+	OPT_TIME,    /* u64: ns, from min to max; 0 for one of the words */
+	OPT_SIZE,    /* u64: bytes, from min to max */
+	OPT_FILTER,  /* struct filter_words: one more */
+	OPT_HELP,
+	OPT_VERSION,
+};
+
+/*
+ * One option: getopt, --help, and what becomes of its argument come from it, and the manual's OPTIONS
+ * are tested against it.
+ */
 struct opt_def {
-	int key;          /* the short option's letter, or a number above 255 */
+	char letter;      /* short option; 0 none */
 	const char *name; /* long name, without the dashes */
 	enum opt_arg arg;
 	const char *arg_name; /* as in --help; NULL for ARG_NO */
 	const char *group;
 	const char *help;
 	unsigned int programs; /* bits of enum program */
+	enum opt_kind kind;
+	u32 at;                     /* of its member in struct opts */
+	const char *(*word)(u32 i); /* words that it may be, up to a NULL; NULL: there are none */
+	const char *otherwise;      /* what an ARG_OPTIONAL without argument stands for */
+	u64 min, max;               /* of numbers; max 0: not bounded */
+	const char *wanted;         /* "a time with a unit", for who gave something else */
+	enum filter_kind filter;    /* of OPT_FILTER */
 };
 
 /* All options of both, in the order of --help; an entry without a name ends them. */

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Options that make no sense together. */
+#include "opts/parts.h"
+
+/* Where the facts come from, and what looks at this machine. */
+static const char *check_source(const struct opts *o)
+{
+	bool watches = o->duration_ns || o->command || o->interval_ns || o->recorder;
+
+	if (o->image_read && o->nr_paths)
+		return "a PATH names a file of this machine, --image-read another's memory";
+	if (o->image_read && (o->image_write || o->check))
+		return "--image-read looks at no machine: it excludes --image-write and --check";
+	if (o->read && o->nr_paths)
+		return "a PATH names a file of this machine, --read a recording of another";
+	if (o->read && (o->check || o->image_read || o->image_write || o->without || watches))
+		return "--read looks at no machine: it excludes --check, --duration, --interval, "
+		       "--recorder, the --image options, --without and a COMMAND";
+	if (o->read && o->write)
+		return "--read and --write exclude each other";
+	return NULL;
+}
+
+/* What is printed and kept. */
+static const char *check_output(const struct opts *o)
+{
+	bool watches = opts_watch(o);
+
+	if (o->json + o->ndjson + o->folded > 1)
+		return "--json, --ndjson and --folded exclude each other";
+	if (o->follow && (o->json || o->folded))
+		return "--follow prints lines as they come: it excludes --json and --folded";
+	if (o->check &&
+	    (o->nr_paths || o->exit_code || o->folded || o->ndjson || o->write || watches))
+		return "--check looks at the machine, not at waits: it excludes PATH, --exit-code, "
+		       "--ndjson, --folded, --write and what watches";
+	if (o->recorder && (o->write || o->json || o->ndjson || o->folded || o->follow))
+		return "--recorder only records: it excludes --write and other output";
+	if (o->keep_size && !o->recorder)
+		return "--keep-size is the size of what --recorder keeps";
+	if (o->interval_ns && !watches)
+		return "--interval is between looks: it needs --duration, --count, --until-stuck, "
+		       "--follow, --recorder or a COMMAND";
+	if (o->image_write && watches)
+		return "--image-write saves one look: it excludes what watches";
+	return NULL;
+}
+
+bool opts_watch(const struct opts *o)
+{
+	return o->duration_ns || o->count || o->stuck_ns || o->follow || o->recorder || o->command;
+}
+
+const char *opts_conflict(const struct opts *o)
+{
+	const char *why = check_source(o);
+
+	return why ? why : check_output(o);
+}
