@@ -65,6 +65,7 @@ struct wfg_wait {
 	const struct wfg_page *page;     /* NULL unknown */
 	const struct wfg_queued *queued; /* longest asleep first */
 	u32 nr_queued;
+	u64 since_ns; /* CLOCK_MONOTONIC when it began, from earlier looks; 0: they know nothing */
 };
 
 /* A new empty graph, NULL without memory. */
@@ -111,10 +112,11 @@ const struct fact_end *wfg_end(const struct wfg *g, size_t i);
 bool wfg_still_waits(const struct wfg *g, const struct wfg_wait *wait);
 
 /*
- * Tells a FACT_END of each wait of one look that is gone in a later one. Where records were torn or lost
+ * Tells a FACT_END of each wait of one look that is gone in a later one; those that are still there
+ * learn when they began. Where records were torn or lost
  * in the later look, nothing is told: what was not seen may be there. 0, or the sink's error.
  */
-int wfg_tell_ends(const struct wfg *before, const struct wfg *now, fact_sink_fn sink, void *arg);
+int wfg_tell_ends(const struct wfg *before, struct wfg *now, fact_sink_fn sink, void *arg);
 
 /* A stable document-wide name of the wait, "w1", "w2", ... in the order of wfg_wait(). */
 const char *wfg_wait_id(const struct wfg *g, const struct wfg_wait *wait);

@@ -26,7 +26,28 @@ static u64 time_between(const struct wfg *before, const struct wfg *now)
 	return to > from ? to - from : 0;
 }
 
-static struct fact end_of(const struct wfg_wait *w, u64 unseen_ns)
+/* How long it is known to have waited at the time of its look. */
+static u64 waited(const struct wfg *g, const struct wfg_wait *w)
+{
+	u64 asleep = w->task->t.asleep_ns, now = g->session.mono_ns;
+	u64 known = w->since_ns && w->since_ns < now ? now - w->since_ns : 0;
+
+	if (asleep == FACT_UNKNOWN)
+		return known ? known : asleep;
+	return known > asleep ? known : asleep;
+}
+
+/* One operation may sleep for several pages in turn: it began when it first slept. */
+static void carry_start(const struct wfg *before, const struct wfg_wait *w, struct wfg *now)
+{
+	struct wfg_wait *again = table_find(&now->waits, w->w.task);
+	u64 waited_ns = waited(before, w);
+
+	if (waited_ns < before->session.mono_ns)
+		again->since_ns = before->session.mono_ns - waited_ns;
+}
+
+static struct fact end_of(const struct wfg *g, const struct wfg_wait *w, u64 unseen_ns)
 {
 	const struct fact_task *t = &w->task->t;
 	struct fact f = { .type = FACT_END, .seen = w->seen };
@@ -37,23 +58,25 @@ static struct fact end_of(const struct wfg_wait *w, u64 unseen_ns)
 		.tid = t->tid,
 		.op = w->w.op,
 		.path = w->file ? w->file->f.path : NULL,
-		.waited_ns = t->asleep_ns,
+		.waited_ns = waited(g, w),
 		.unseen_ns = unseen_ns,
 	};
 	memcpy(f.end.comm, t->comm, sizeof(t->comm));
 	return f;
 }
 
-int wfg_tell_ends(const struct wfg *before, const struct wfg *now, fact_sink_fn sink, void *arg)
+int wfg_tell_ends(const struct wfg *before, struct wfg *now, fact_sink_fn sink, void *arg)
 {
 	u64 between = time_between(before, now);
 	int err = 0;
 
 	for (u32 i = 0; i < before->waits.n && !now->nr_losses && !err; i++) {
 		const struct wfg_wait *w = table_row(&before->waits, i);
-		struct fact f = end_of(w, between);
+		struct fact f = end_of(before, w, between);
 
-		if (!wfg_still_waits(now, w))
+		if (wfg_still_waits(now, w))
+			carry_start(before, w, now);
+		else
 			err = sink(arg, &f);
 	}
 	return err;

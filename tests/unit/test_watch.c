@@ -168,6 +168,25 @@ static void test_losses_end_nothing(void **state)
 	watch_free(&w);
 }
 
+/* A truncate that sleeps for one page after another is one wait. */
+static void test_one_wait_for_many_pages(void **state)
+{
+	struct script s =
+		SCRIPT({ .mono_ns = 10 * SECOND, .waiters = { { 7, 2 * SECOND, OP_TRUNCATE } } },
+		       { .mono_ns = 13 * SECOND, .waiters = { { 7, SECOND, OP_TRUNCATE } } },
+		       { .mono_ns = 14 * SECOND, .waiters = { { 7, FACT_UNKNOWN, OP_TRUNCATE } } },
+		       { .mono_ns = 15 * SECOND, .waiters = { { 7, MSEC, OP_TRUNCATE } } },
+		       { .mono_ns = 16 * SECOND });
+	struct watch w = watch_of(&s);
+
+	(void)state;
+	w.count = 1;
+	run_watch(&w);
+	assert_int_equal(wfg_nr_ends(w.g), 1);
+	assert_int_equal(wfg_end(w.g, 0)->waited_ns, 7 * SECOND);
+	watch_free(&w);
+}
+
 static void test_until_stuck(void **state)
 {
 	struct script s =
@@ -420,6 +439,7 @@ int main(void)
 		cmocka_unit_test(test_one_look),
 		cmocka_unit_test(test_what_ended),
 		cmocka_unit_test(test_losses_end_nothing),
+		cmocka_unit_test(test_one_wait_for_many_pages),
 		cmocka_unit_test(test_until_stuck),
 		cmocka_unit_test(test_duration),
 		cmocka_unit_test(test_signal),
