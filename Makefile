@@ -172,7 +172,7 @@ $(O)/fuzz/obj/%.o: %.c | $(SKELS)
 	$(Q)$(CLANG) $(ALL_CPPFLAGS) -std=gnu11 -Wall -Wextra $(WERROR) $(FUZZ_FLAGS) -MMD -MP -c $< -o $@
 
 # What draws on a terminal is no part of it.
-FUZZ_SRCS = $(filter-out src/view/top/%,$(SRCS))
+FUZZ_SRCS = $(filter-out src/view/top/% src/live/%,$(SRCS))
 
 $(FUZZ_TARGETS:%=$(O)/fuzz/fuzz-%): $(O)/fuzz/fuzz-%: $(O)/fuzz/obj/tests/fuzz/%.o \
 		$(FUZZ_SRCS:%.c=$(O)/fuzz/obj/%.o)

@@ -57,7 +57,7 @@ struct opts {
 	u64 count;     /* waits that end; 0 not limited */
 	u64 search_ns; /* how long memory may be searched; 0 not at all */
 	/* of daxtop only */
-	u64 delay_ns;
+	u64 delay_ns;   /* 0 only with read: without delay */
 	u64 iterations; /* 0 without end */
 	bool batch;
 	bool ascii;

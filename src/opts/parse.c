@@ -107,6 +107,9 @@ static int check_together(struct opts *o)
 	/* only now, as some are told apart by having been given */
 	o->interval_ns = o->interval_ns ? o->interval_ns : INTERVAL_NS;
 	o->keep_size = o->keep_size ? o->keep_size : KEEP_SIZE;
+	/* a recording is read as fast as it can be, unless a pace is asked for */
+	if (!o->delay_ns && !o->read)
+		o->delay_ns = DELAY_NS;
 	return OPTS_RUN;
 }
 
@@ -116,7 +119,6 @@ int opts_parse(struct opts *o, enum program program, int argc, char **argv)
 	int key, status = OPTS_RUN;
 
 	memset(o, 0, sizeof(*o));
-	o->delay_ns = DELAY_NS;
 	o->search_ns = SEARCH_NS;
 	o->stacks = program == DAXTOP ? STACKS_BOTH : STACKS_NONE;
 	opt_getopt_args(&g, program);

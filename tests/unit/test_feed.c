@@ -19,7 +19,7 @@
 
 #include <daxtop/model.h>
 
-#include "collect/feed.h"
+#include "live/feed.h"
 #include "util/fact_pack.h"
 
 enum { PATIENCE_MS = 20000, SILENT_MS = 200 };
@@ -33,16 +33,21 @@ static const char *image(const char *name)
 	return path;
 }
 
-static struct feed *start(const char *path)
+static struct feed *start_with(struct looks_opts with)
 {
-	static struct snapshot_opts opts;
+	static struct looks_opts opts;
 	struct refusal why = { .status = STATUS_OK };
 	struct feed *f;
 
-	opts = (struct snapshot_opts){ .image_read = path };
+	opts = with;
 	f = feed_start(&opts, &why);
 	assert_non_null(f);
 	return f;
+}
+
+static struct feed *start(const char *path)
+{
+	return start_with((struct looks_opts){ .snap.image_read = path });
 }
 
 /* 1 an answer, 0 none in time, or -errno. */
@@ -177,6 +182,92 @@ static void notices_the_end_of_the_child(void **state)
 	feed_stop(f);
 }
 
+static void records_and_replays(void **state)
+{
+	char path[] = "/tmp/daxtop-test.XXXXXX", trouble[FEED_TROUBLE];
+	struct feed_answer a;
+	struct feed *f;
+
+	(void)state;
+	close(mkstemp(path));
+	f = start_with((struct looks_opts){ .snap.image_read = image("6.12-ext4-vmsplice-truncate"),
+					    .write = path });
+	look(f);
+	assert_int_equal(feed_ask(f), 0);
+	look(f);
+	/* a look is under way when it ends: it belongs to the recording */
+	assert_int_equal(feed_ask(f), 0);
+	assert_int_equal(feed_finish(f, trouble, sizeof(trouble)), 0);
+	assert_string_equal(trouble, "");
+	feed_stop(f);
+	f = start_with((struct looks_opts){ .read = path });
+	for (int i = 0; i < 3; i++) {
+		look(f);
+		assert_int_equal(feed_ask(f), 0);
+	}
+	assert_int_equal(wait_answer(f, &a, PATIENCE_MS), 1);
+	assert_true(a.end);
+	assert_int_equal(a.len, 0);
+	assert_string_equal(a.trouble, "");
+	feed_stop(f);
+	unlink(path);
+}
+
+static void tells_that_a_recording_ends(void **state)
+{
+	struct feed *f = start_with((struct looks_opts){
+		.snap.image_read = image("6.12-ext4-vmsplice-truncate"), .write = "/dev/full" });
+	char trouble[FEED_TROUBLE];
+	struct feed_answer a;
+
+	(void)state;
+	look(f);
+	assert_int_equal(feed_ask(f), 0);
+	assert_int_equal(wait_answer(f, &a, PATIENCE_MS), 1);
+	assert_non_null(strstr(a.trouble, "/dev/full ends behind look 0"));
+	assert_int_equal(feed_finish(f, trouble, sizeof(trouble)), 0);
+	assert_non_null(strstr(trouble, "No space left"));
+	feed_stop(f);
+	f = start_with((struct looks_opts){ .snap.image_read = image("6.12-ext4-vmsplice-truncate"),
+					    .write = "/no/such/directory/x" });
+	assert_int_equal(wait_answer(f, &a, PATIENCE_MS), 1);
+	assert_int_equal(a.why.status, STATUS_ERROR);
+	assert_non_null(strstr(a.why.cause, "/no/such/directory/x"));
+	feed_stop(f);
+}
+
+/* What was whole is shown before the damage is told. */
+static void replays_up_to_the_damage(void **state)
+{
+	static const char text[] = "{\"type\":\"schema\",\"schema\":\"daxtrace-facts/1\"}\n"
+				   "{\"type\":\"look\",\"look\":1}\n"
+				   "{\"type\":\"session\",\"host\":\"guest\",\"new\":1}\n"
+				   "{\"type\":\"look_end\",\"look\":1,\"facts\":1}\n"
+				   "{\"type\":\"look\",\"look\":2}\n"
+				   "rubbish\n";
+	char path[] = "/tmp/daxtop-test.XXXXXX";
+	struct feed_answer a;
+	struct feed *f;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	f = start_with((struct looks_opts){ .read = path });
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(wait_answer(f, &a, PATIENCE_MS), 1);
+		assert_int_equal(a.why.status, STATUS_OK);
+		assert_true(a.len > 0);
+		assert_non_null(strstr(a.trouble, "1 fields or records of another version"));
+		assert_int_equal(feed_ask(f), 0);
+	}
+	assert_int_equal(wait_answer(f, &a, PATIENCE_MS), 1);
+	assert_int_equal(a.why.status, STATUS_ERROR);
+	assert_non_null(strstr(a.why.cause, "line 6"));
+	feed_stop(f);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +276,9 @@ int main(void)
 		cmocka_unit_test(tells_why_not),
 		cmocka_unit_test(does_not_wait_for_a_child_that_hangs),
 		cmocka_unit_test(notices_the_end_of_the_child),
+		cmocka_unit_test(records_and_replays),
+		cmocka_unit_test(tells_that_a_recording_ends),
+		cmocka_unit_test(replays_up_to_the_damage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The live view: frames against screens/NAME.txt, and what each key does. GOLDEN_UPDATE=1 writes the
- * files anew: read the difference before it is committed.
+ * The live view: frames against screens/NAME.txt, and what each key does. Every look goes through a
+ * recording before it is shown. GOLDEN_UPDATE=1 writes the files anew: read the difference before it is
+ * committed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "build_graph.h"
 #include "golden.h"
+#include "record/recording.h"
+#include "util/fact_pack.h"
 #include "util/text.h"
 #include "view/top/top.h"
 
@@ -57,11 +62,34 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* The view gets the scene as a look. */
+/* The view gets what was packed as a look, as daxtop -r would. */
+static void take_packed(struct stage *st)
+{
+	char path[] = "/tmp/daxtop-test.XXXXXX";
+	FILE *f = fdopen(mkstemp(path), "w");
+	struct recording_out *out = recording_stream(f);
+	struct strbuf read = { 0 };
+	struct recording_in *in;
+	struct refusal why;
+
+	assert_int_equal(recording_look(out), 0);
+	assert_int_equal(fact_unpack(st->packed.s, st->packed.len, recording_add, out), 0);
+	assert_int_equal(recording_look_end(out), 0);
+	assert_int_equal(recording_close(out, END_DONE), 0);
+	fclose(f);
+	in = recording_open(path, &why);
+	assert_non_null(in);
+	assert_int_equal(recording_next(in, fact_pack, &read, &why), LOOK_WHOLE);
+	recording_free(in);
+	unlink(path);
+	assert_int_equal(top_take(&st->t, read.s, read.len), 0);
+	sb_free(&read);
+}
+
 static void take(struct stage *st)
 {
 	scene_link(&st->s);
-	assert_int_equal(top_take(&st->t, st->packed.s, st->packed.len), 0);
+	take_packed(st);
 }
 
 /* The next look is of a scene of its own. */
@@ -82,7 +110,7 @@ static void take_idle(struct stage *st)
 {
 	ADD(st->s.g, FACT_SESSION, session, st->s.session);
 	assert_int_equal(wfg_link(st->s.g), 0);
-	assert_int_equal(top_take(&st->t, st->packed.s, st->packed.len), 0);
+	take_packed(st);
 }
 
 static char *frame(struct stage *st, u16 w, u16 h, bool color)
@@ -628,42 +656,77 @@ static void pause_and_step(void **state)
 	assert_shows(st, "[PAUSED]");
 }
 
+static void add_end(struct stage *st, u32 pid, enum fact_op op, u64 waited_ns)
+{
+	struct fact_end e = {
+		.pid = pid,
+		.tid = pid,
+		.comm = "trim",
+		.op = op,
+		.path = "/pmem1/db/seg.0042",
+		.waited_ns = waited_ns,
+		.unseen_ns = SECOND,
+	};
+
+	ADD(st->s.g, FACT_END, end, e);
+}
+
 static void waits_end(void **state)
 {
 	struct stage *st = *state;
 
-	stage_many(st, 3);
-	next_scene(st, 2 * SECOND);
-	/* something was lost: what is missing may be there */
-	ADD(st->s.g, FACT_LOSS, loss, ((struct fact_loss){ LOSS_TORN, 1, "tasks" }));
 	take_idle(st);
-	assert_int_equal(st->t.ended.count, 0);
+	assert_int_equal(st->t.ended.durations.count, 0);
 	next_scene(st, SECOND);
-	add_wait(st, 1000, "trim", 4 * SECOND);
+	add_end(st, 1000, OP_TRUNCATE, 854 * SECOND);
+	add_end(st, 1002, OP_PUNCH_HOLE, 4 * SECOND);
+	add_end(st, 1004, OP_PUNCH_HOLE, SECOND / 500);
 	take(st);
-	assert_int_equal(st->t.ended.count, 2);
+	assert_int_equal(st->t.ended.durations.count, 3);
 	next_scene(st, SECOND);
+	add_end(st, 1006, OP_EVICT, FACT_UNKNOWN);
 	take_idle(st);
-	assert_int_equal(st->t.ended.count, 4);
+	assert_int_equal(st->t.ended.durations.count, 4);
+	assert_shows(st, "ended 4, longest 14m14s");
 	press(st, 'e');
 	assert_screen(st, "ended_80x24", 80, 24);
+	/* many more than are kept */
+	press(st, 'e');
+	next_scene(st, SECOND);
+	for (u32 i = 0; i < 10000; i++)
+		add_end(st, i + 1, OP_TRUNCATE, i * SECOND);
+	take_idle(st);
+	assert_int_equal(st->t.ended.durations.count, 10004);
+	assert_int_equal(ended_kept(&st->t.ended), ENDED_KEPT);
+	assert_int_equal(ended_wait(&st->t.ended, 0)->end.pid, 10000);
 }
 
-/* A truncate that sleeps for one page after another is one wait. */
-static void one_wait_for_many_pages(void **state)
+static void replay(void **state)
 {
 	struct stage *st = *state;
 
+	st->t.feed.replay = true;
+	assert_shows(st, "[REPLAY]");
+	take_idle(st);
+	next_scene(st, SECOND);
+	stage_vmsplice(st);
 	take(st);
-	next_scene(st, 10 * SECOND);
-	st->s.page.id += 64;
-	st->s.wait.page = st->s.page.id;
-	st->s.waiter.asleep_ns = SECOND;
-	take(st);
+	assert_shows(st, "[REPLAY, look 2]");
 	next_scene(st, SECOND);
 	take_idle(st);
-	assert_int_equal(st->t.ended.count, 1);
-	assert_true(st->t.ended.longest_ns >= 864 * SECOND);
+	st->t.feed.ended = true;
+	press(st, 't');
+	assert_screen(st, "replay_80x24", 80, 24);
+	press(st, 't');
+	assert_shows(st, "[REPLAY, look 1 of 3]");
+	press(st, ' ');
+	assert_shows(st, "[REPLAY, look 3 of 3]");
+	st->t.feed.error = "it is cut off behind line 12";
+	assert_shows(st, "FAILED]");
+	assert_shows(st, "the recording: it is cut off");
+	st->t.feed.error = NULL;
+	st->t.feed.note = "3 fields or records of another version were skipped";
+	assert_shows(st, "3 fields or records");
 }
 
 static void history_is_bounded(void **state)
@@ -672,7 +735,7 @@ static void history_is_bounded(void **state)
 	struct history h;
 
 	(void)state;
-	memset(&h, 0, sizeof(h));
+	history_init(&h, HISTORY_LOOKS, HISTORY_BYTES);
 	for (int i = 0; i < 20; i++)
 		assert_int_equal(history_add(&h, block, sizeof(block)), 0);
 	assert_int_equal(h.next, 20);
@@ -741,7 +804,7 @@ int main(void)
 		T(cursor_stays),
 		T(pause_and_step),
 		T(waits_end),
-		T(one_wait_for_many_pages),
+		T(replay),
 		T(history_is_bounded),
 		T(collector_in_trouble),
 		T(actions),

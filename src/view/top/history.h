@@ -7,7 +7,9 @@
 
 #include <daxtop/types.h>
 
+/* Of this machine; and of a recording, of which more is to be at hand. */
 enum { HISTORY_LOOKS = 3600, HISTORY_BYTES = 4 << 20 };
+enum { REPLAY_LOOKS = 1 << 20, REPLAY_BYTES = 256 << 20 };
 
 struct history_look {
 	char *facts; /* packed, see util/fact_pack.h */
@@ -15,10 +17,16 @@ struct history_look {
 };
 
 struct history {
-	struct history_look look[HISTORY_LOOKS]; /* a ring */
+	struct history_look *look; /* a ring of cap */
+	u32 cap;
+	u32 max_looks;
+	size_t max_bytes;
 	u64 first, next; /* numbers of the oldest look and of the one to come */
 	size_t bytes;
 };
+
+/* Starts empty, with bounds. */
+void history_init(struct history *h, u32 max_looks, size_t max_bytes);
 
 /* Copies a look; its number is then next - 1. One that is larger than all is kept alone. 0, -ENOMEM */
 int history_add(struct history *h, const char *facts, size_t len);

@@ -32,10 +32,12 @@ void pane_footer(struct top *t, struct canvas *c, struct area a)
 		draw_input(t, c, a.y);
 		return;
 	}
-	if (!t->message[0] && t->feed.error) {
+	if (!t->message[0] && (t->feed.error || t->feed.note)) {
 		struct strbuf *sb = pane_scratch(t);
 
-		sb_printf(sb, "the last look failed: %s", t->feed.error);
+		if (t->feed.error)
+			sb_puts(sb, t->feed.replay ? "the recording: " : "the last look failed: ");
+		sb_puts(sb, t->feed.error ? t->feed.error : t->feed.note);
 		text = sb->s;
 	}
 	canvas_text(c, 0, a.y, c->w, ATTR_NORMAL, text);

@@ -6,11 +6,30 @@
 #include "util/text.h"
 #include "view/top/pane.h"
 
+/* Which look, and of how many once all are read. */
+static void add_replay(struct strbuf *sb, const struct top *t)
+{
+	sb_puts(sb, "[REPLAY");
+	if (t->g)
+		sb_printf(sb, ", look %llu", (unsigned long long)t->shown + 1);
+	if (t->g && t->feed.ended)
+		sb_printf(sb, " of %llu", (unsigned long long)t->history.next);
+	else if (t->feed.gone)
+		sb_puts(sb, ", READER ENDED");
+	else if (t->feed.silent_ns)
+		sb_puts(sb, ", NO ANSWER");
+	if (t->feed.error)
+		sb_puts(sb, ", FAILED");
+	sb_putc(sb, ']');
+}
+
 static void add_state(struct strbuf *sb, const struct top *t)
 {
 	u64 behind = t->history.next ? t->history.next - 1 - t->shown : 0;
 
-	if (t->paused && behind)
+	if (t->feed.replay)
+		add_replay(sb, t);
+	else if (t->paused && behind)
 		sb_printf(sb, "[PAUSED, %llu back]", (unsigned long long)behind);
 	else if (t->paused)
 		sb_puts(sb, "[PAUSED]");
@@ -126,10 +145,10 @@ static void draw_waits(struct top *t, struct canvas *c, u16 y, const struct tota
 	}
 	if (t->rows.hidden)
 		sb_printf(sb, ", hidden by the filter %u", t->rows.hidden);
-	sb_printf(sb, "   ended %llu", (unsigned long long)t->ended.count);
-	if (t->ended.count) {
+	sb_printf(sb, "   ended %llu", (unsigned long long)t->ended.durations.count);
+	if (t->ended.durations.longest_ns) {
 		sb_puts(sb, ", longest ");
-		text_duration(sb, t->ended.longest_ns);
+		text_duration(sb, t->ended.durations.longest_ns);
 	}
 	canvas_text(c, 0, y, c->w, n->waits ? ATTR_TITLE : ATTR_NORMAL, sb->s);
 }

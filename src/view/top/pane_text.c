@@ -10,8 +10,6 @@
 #include "view/report.h"
 #include "view/top/pane.h"
 
-enum { BAR_WIDTH = 40 };
-
 struct strbuf *pane_scratch(struct top *t)
 {
 	sb_reset(&t->sb);
@@ -122,27 +120,6 @@ void pane_holds(struct top *t, struct canvas *c, struct area a)
 	pane_text(t, c, a, "held pages");
 }
 
-static void add_bucket(struct top *t, u32 bucket, u64 most)
-{
-	u64 n = t->ended.histogram[bucket], width = most ? n * BAR_WIDTH / most : 0;
-	struct strbuf *sb = pane_scratch(t);
-	size_t start;
-
-	if (ended_bucket_ns(bucket) == FACT_UNKNOWN) {
-		sb_puts(sb, "  longer      ");
-	} else {
-		sb_puts(sb, "  below ");
-		start = sb->len;
-		text_duration(sb, ended_bucket_ns(bucket));
-		while (sb->len < start + 6)
-			sb_putc(sb, ' ');
-	}
-	sb_printf(sb, "%8llu  ", (unsigned long long)n);
-	for (u64 i = 0; i < width + (n && !width); i++)
-		sb_putc(sb, '#');
-	lines_add(&t->lines, ATTR_NORMAL, sb->s);
-}
-
 static void add_ended(struct top *t, const struct ended_wait *w)
 {
 	s32 offset = t->g ? wfg_session(t->g)->utc_offset : 0;
@@ -150,22 +127,23 @@ static void add_ended(struct top *t, const struct ended_wait *w)
 
 	if (text_date(sb, w->ended_sec, -1, offset))
 		sb_puts(sb, "  ");
-	sb_printf(sb, "%s[%u]  %s  ", w->comm, w->pid, fact_op_name(w->op));
-	text_duration(sb, w->lasted_ns);
+	sb_printf(sb, "%s[%u]  %s  ", w->end.comm, w->end.pid, fact_op_name(w->end.op));
+	phrase_time(sb, w->end.waited_ns);
 	sb_printf(sb, "  %s", w->path[0] ? w->path : "(no name)");
 	lines_add(&t->lines, ATTR_NORMAL, sb->s);
 }
 
 void pane_ended(struct top *t, struct canvas *c, struct area a)
 {
-	u64 most = 0;
-
 	lines_reset(&t->lines, c->w);
-	for (u32 i = 0; i < ENDED_BUCKETS; i++)
-		most = t->ended.histogram[i] > most ? t->ended.histogram[i] : most;
 	lines_add(&t->lines, ATTR_TITLE, "How long they were seen to wait");
-	for (u32 i = 0; i < ENDED_BUCKETS; i++)
-		add_bucket(t, i, most);
+	for (u32 i = 0; i < BUCKETS; i++) {
+		struct strbuf *sb = pane_scratch(t);
+
+		sb_puts(sb, "  ");
+		bucket_line(sb, &t->ended.durations, i);
+		lines_add(&t->lines, ATTR_NORMAL, sb->s);
+	}
 	lines_add(&t->lines, ATTR_TITLE,
 		  "The last ones; what comes and goes between two looks is not seen");
 	for (u32 i = 0; i < ended_kept(&t->ended); i++)

@@ -13,6 +13,7 @@ void top_init(struct top *t)
 {
 	memset(t, 0, sizeof(*t));
 	t->feed.delay_ns = 1000000000ULL;
+	history_init(&t->history, HISTORY_LOOKS, HISTORY_BYTES);
 }
 
 static void forget_shown(struct top *t)
@@ -27,7 +28,6 @@ void top_free(struct top *t)
 {
 	forget_shown(t);
 	history_free(&t->history);
-	ended_free(&t->ended);
 	rows_free(&t->rows);
 	lines_free(&t->lines);
 	sb_free(&t->sb);
@@ -127,9 +127,8 @@ int top_take(struct top *t, const char *facts, size_t len)
 
 	if (err)
 		return err;
-	err = ended_update(&t->ended, g);
-	if (!err)
-		err = history_add(&t->history, facts, len);
+	ended_update(&t->ended, g);
+	err = history_add(&t->history, facts, len);
 	if (!err && !(t->paused && t->g))
 		return show(t, g, t->history.next - 1);
 	wfg_free(g);

@@ -44,7 +44,10 @@ struct top_feed {
 	u64 delay_ns;      /* between looks */
 	u64 silent_ns;     /* since an answer is overdue; 0: it is not */
 	bool gone;         /* the collector has ended */
+	bool replay;       /* looks come from a recording */
+	bool ended;        /* and this was all of it */
 	const char *error; /* why the last look failed; NULL it did not */
+	const char *note;  /* about a recording; NULL nothing */
 };
 
 struct top {
