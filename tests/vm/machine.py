@@ -264,6 +264,6 @@ def qemu(kernel, initrd, out, interactive, counted):
     append = [COMMAND_LINE, *(f"memmap={region}" for region in PMEM)]
     # However the caller ends, its guest ends with it.
     return ["setpriv", "--pdeathsig", "KILL",
-            "qemu-system-x86_64", *cpu, "-cpu", "max", "-m", MEMORY, "-nodefaults",
+            "qemu-system-x86_64", *cpu, "-cpu", "max,-erms", "-m", MEMORY, "-nodefaults",
             "-no-user-config", "-nographic", "-no-reboot", "-serial", console, "-kernel", kernel.image, "-initrd", initrd,
             "-append", " ".join(append), *share("/", "host", True), *share(out, "out", False)]
