@@ -3,7 +3,7 @@
 #   V=1 shows commands   O=DIR builds there   SAN=1 with ASan and UBSan   STATIC=1 one static file
 #   check-unit: T="test_opts test_scope" selects
 #   fuzz: FUZZ_SECONDS=60 FUZZ_TARGETS=recording   images: KERNELS="5.10 6.1", recaptures tests/unit/images
-#   check-vm:   KERNELS="5.10 6.1" SCENARIOS="vmsplice*" selects
+#   check-vm:   KERNELS="5.10 6.1" SCENARIOS="vmsplice*" selects; ALL=1 stages variants on all kernels
 
 VERSION := 0.1.0
 
@@ -145,7 +145,7 @@ check-vm:
 	$(Q)packaging/need --install build vm
 	$(Q)$(MAKE) -j$$(nproc) all
 	$(Q)O='$(abspath $(O))' tests/run-vm $(O)/results/vm $(if $(KERNELS),--kernels '$(KERNELS)') \
-		$(if $(SCENARIOS),--scenarios '$(SCENARIOS)')
+		$(if $(SCENARIOS),--scenarios '$(SCENARIOS)') $(if $(ALL),--all)
 
 demo:
 	$(Q)packaging/need --install build vm

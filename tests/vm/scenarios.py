@@ -8,6 +8,7 @@ names, otherwise what the truth names; in both cases the waiter must proceed the
 import fnmatch
 
 import stage
+import turns
 from blockio import blockio
 from calls import calls
 from hang import (HUGE_INDEX, HUGE_PAGES, INDEX, MAIN_OPS, RANGE_OPS, Advice, AsyncIO, DirectIO,
@@ -97,12 +98,16 @@ def catalogue():
             *operations(), *innocents(), *unusual(), *refusals()]
 
 
-def plan(globs, filesystems=stage.FILESYSTEMS):
-    """(filesystem, scenario) in order; what leaves a stuck task comes after everything else."""
-    pairs = [(fstype, scenario) for fstype in filesystems
+def plan(globs, filesystems=stage.FILESYSTEMS, turn=(0, 1)):
+    """(filesystem, scenario) in order; what leaves a stuck task comes after everything else.
+
+    With a turn of several, variants that have another one are left out: see turns.py.
+    """
+    pairs = [(fstype, scenario) for fstype in stage.FILESYSTEMS
              for scenario in catalogue() if fstype in scenario.filesystems]
-    pairs = [pair for pair in pairs
-             if any(fnmatch.fnmatch(title(*pair), glob) for glob in globs.split())]
+    taken = turns.taken([title(*pair) for pair in pairs], turn)
+    pairs = [pair for pair in pairs if pair[0] in filesystems and title(*pair) in taken
+             and any(fnmatch.fnmatch(title(*pair), glob) for glob in globs.split())]
     return sorted(pairs, key=lambda pair: pair[1].last)
 
 
