@@ -17,7 +17,8 @@ class Terminal:
     def __init__(self, width=80, height=24, environment=None):
         self.directory = tempfile.mkdtemp(prefix="daxtop-tmux.")
         self.socket = os.path.join(self.directory, "socket")
-        env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PS1": "$ ", "HOME": self.directory}
+        env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PS1": "$ ", "HOME": self.directory,
+               "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "")}
         env.update(environment or {})
         arguments = [word for name, value in env.items() for word in ("-e", f"{name}={value}")]
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(width), "-y", str(height),
