@@ -14,6 +14,8 @@
  *   file PATH BYTES                answer of read_file; no BYTES: it was not there
  *   search BYTES LEFT LOST NS      struct kfound, of the last search
  *   hit ADDRESS VALUE              struct khit, of any search
+ *   scan FIRST LEFT LOST           struct kfound, of a scan of struct pages from FIRST on
+ *   busy ADDRESS COUNT             struct khit, of any scan
  *   mem ADDRESS BYTES
  *   end                            last line; without it the file was cut
  */

@@ -25,6 +25,11 @@ struct file {
 	char *text; /* NULL: it was not there */
 };
 
+/* What one scan left out, in bytes of struct pages, and how many it found beyond what is kept. */
+struct scan {
+	u64 first, left, lost;
+};
+
 struct image {
 	struct kmem k;
 	struct memstore mem;
@@ -35,6 +40,9 @@ struct image {
 	struct file *files;
 	u32 nr_files;
 	struct kfound found; /* of all searches together */
+	struct kfound busy;  /* of all scans together */
+	struct scan *scans;
+	u32 nr_scans;
 	bool searched;
 	bool ended;
 };
@@ -207,9 +215,22 @@ static int take_search(struct image *im, char *rest)
 		       0;
 }
 
-static int take_hit(struct image *im, char *rest)
+static int take_scan(struct image *im, char *rest)
 {
-	struct kfound *f = &im->found;
+	struct scan s;
+	int err;
+
+	if (next_number(&rest, &s.first) || next_number(&rest, &s.left) ||
+	    next_number(&rest, &s.lost) || rest)
+		return -EINVAL;
+	err = array_grow(&im->scans, im->nr_scans, sizeof(s));
+	if (!err)
+		im->scans[im->nr_scans++] = s;
+	return err;
+}
+
+static int add_hit(struct kfound *f, char *rest)
+{
 	struct khit hit;
 	int err;
 
@@ -219,6 +240,16 @@ static int take_hit(struct image *im, char *rest)
 	if (!err)
 		f->v[f->n++] = hit;
 	return err;
+}
+
+static int take_hit(struct image *im, char *rest)
+{
+	return add_hit(&im->found, rest);
+}
+
+static int take_busy(struct image *im, char *rest)
+{
+	return add_hit(&im->busy, rest);
 }
 
 static int take_mem(struct image *im, char *rest)
@@ -247,7 +278,8 @@ static const struct {
 	{ "field", take_field }, { "symbol", take_symbol }, { "self", take_self },
 	{ "now", take_now },     { "time", take_time },     { "task", take_task },
 	{ "name", take_name },   { "file", take_file },     { "search", take_search },
-	{ "hit", take_hit },     { "mem", take_mem },       { "end", take_end },
+	{ "hit", take_hit },     { "scan", take_scan },     { "busy", take_busy },
+	{ "mem", take_mem },     { "end", take_end },
 };
 
 static int take_line(struct image *im, char *line)
@@ -335,6 +367,33 @@ static int image_search(struct kmem *k, const struct ksearch *q, struct kfound *
 	return err || im->searched ? err : -ENOENT;
 }
 
+/* Takes no time: all of the range is looked at, but for what the scan of it left out. */
+static int image_scan(struct kmem *k, const struct kscan *q, struct kfound *found)
+{
+	struct image *im = (struct image *)k;
+	int err = 0;
+
+	found->bytes = q->end - q->first;
+	for (u32 i = 0; i < im->nr_scans; i++) {
+		if (im->scans[i].first != q->first || im->scans[i].left > found->bytes)
+			continue;
+		found->lost = im->scans[i].lost;
+		found->left = im->scans[i].left;
+		found->bytes -= found->left;
+		break;
+	}
+	for (u32 i = 0; i < im->busy.n && !err; i++) {
+		const struct khit *hit = &im->busy.v[i];
+
+		if (hit->addr < q->first || hit->addr >= q->end)
+			continue;
+		err = array_grow(&found->v, found->n, sizeof(*found->v));
+		if (!err)
+			found->v[found->n++] = *hit;
+	}
+	return err || im->nr_scans ? err : -ENOENT;
+}
+
 static void image_close(struct kmem *k)
 {
 	struct image *im = (struct image *)k;
@@ -349,6 +408,8 @@ static void image_close(struct kmem *k)
 	free(im->files);
 	free(im->tasks);
 	free(im->found.v);
+	free(im->busy.v);
+	free(im->scans);
 	memstore_free(&im->mem);
 	free(im);
 }
@@ -359,6 +420,7 @@ static const struct kmem_ops image_ops = {
 	.tasks = image_tasks,
 	.read_file = image_read_file,
 	.search = image_search,
+	.scan = image_scan,
 	.close = image_close,
 };
 

@@ -96,6 +96,14 @@ static char *record_read_file(struct kmem *k, const char *path)
 	return text;
 }
 
+static void add_hits(struct recorder *rec, const char *kind, const struct kfound *found)
+{
+	for (u32 i = 0; i < found->n; i++)
+		sb_printf(&rec->records, "%s %llx %llx\n", kind,
+			  (unsigned long long)found->v[i].addr,
+			  (unsigned long long)found->v[i].val);
+}
+
 static int record_search(struct kmem *k, const struct ksearch *q, struct kfound *found)
 {
 	struct recorder *rec = (struct recorder *)k;
@@ -106,9 +114,20 @@ static int record_search(struct kmem *k, const struct ksearch *q, struct kfound 
 	sb_printf(&rec->records, "search %llx %llx %llx %llx\n", (unsigned long long)found->bytes,
 		  (unsigned long long)found->left, (unsigned long long)found->lost,
 		  (unsigned long long)found->ns);
-	for (u32 i = 0; i < found->n; i++)
-		sb_printf(&rec->records, "hit %llx %llx\n", (unsigned long long)found->v[i].addr,
-			  (unsigned long long)found->v[i].val);
+	add_hits(rec, "hit", found);
+	return 0;
+}
+
+static int record_scan(struct kmem *k, const struct kscan *q, struct kfound *found)
+{
+	struct recorder *rec = (struct recorder *)k;
+	int err = kmem_scan(rec->inner, q, found);
+
+	if (err)
+		return err;
+	sb_printf(&rec->records, "scan %llx %llx %llx\n", (unsigned long long)q->first,
+		  (unsigned long long)found->left, (unsigned long long)found->lost);
+	add_hits(rec, "busy", found);
 	return 0;
 }
 
@@ -129,6 +148,7 @@ static const struct kmem_ops record_ops = {
 	.tasks = record_tasks,
 	.read_file = record_read_file,
 	.search = record_search,
+	.scan = record_scan,
 	.close = record_close,
 };
 

@@ -29,6 +29,12 @@ int kmem_search(struct kmem *k, const struct ksearch *q, struct kfound *found)
 	return k->ops->search ? k->ops->search(k, q, found) : -ENOENT;
 }
 
+int kmem_scan(struct kmem *k, const struct kscan *q, struct kfound *found)
+{
+	*found = (struct kfound){ 0 };
+	return k->ops->scan ? k->ops->scan(k, q, found) : -ENOENT;
+}
+
 int kmem_read(struct kmem *k, u64 addr, void *dst, size_t len)
 {
 	char *to = dst;

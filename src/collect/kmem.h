@@ -87,9 +87,18 @@ struct kfound {
 	struct khit *v; /* malloc'ed; in the order of their addresses within each pass */
 	u32 n;
 	u64 lost;  /* hits beyond what is kept */
-	u64 bytes; /* slab memory that was searched */
-	u64 left;  /* slab memory that was not for lack of time */
+	u64 bytes; /* memory that was searched */
+	u64 left;  /* memory that was not for lack of time */
 	u64 ns;    /* time it took */
+};
+
+/* Struct pages to look at: those at [first, end), whose number is whole. */
+struct kscan {
+	u64 first, end;
+	u64 vmemmap;     /* as in struct arch */
+	s64 idle_refs;   /* a count above it is found */
+	bool mapped_too; /* also if the rest are page table entries, where these count */
+	u64 budget_ns;   /* nothing more is read after so much time */
 };
 
 struct kmem;
@@ -110,6 +119,8 @@ struct kmem_ops {
 	int (*renew)(struct kmem *k);
 	/* See kmem_search(); NULL never. */
 	int (*search)(struct kmem *k, const struct ksearch *q, struct kfound *found);
+	/* See kmem_scan(); NULL never. */
+	int (*scan)(struct kmem *k, const struct kscan *q, struct kfound *found);
 	void (*close)(struct kmem *k);
 };
 
@@ -151,6 +162,11 @@ void kmem_close(struct kmem *k); /* NULL-safe */
 int kmem_readv(struct kmem *k, struct kread *r, size_t n);
 /* 0, -ENOENT when memory cannot be searched, or -errno; free(found->v) in any case. */
 int kmem_search(struct kmem *k, const struct ksearch *q, struct kfound *found);
+/*
+ * Struct pages that are referenced: address and count of each, ascending; bytes and left are of
+ * struct pages. 0, -ENOENT when they cannot be scanned, or -errno; free(found->v) in any case.
+ */
+int kmem_scan(struct kmem *k, const struct kscan *q, struct kfound *found);
 /* One range of any length. 0, or -EFAULT when any part faults. */
 int kmem_read(struct kmem *k, u64 addr, void *dst, size_t len);
 /* Many fields in one go; answers in g[]. 0, or -errno when nothing could be read at all. */

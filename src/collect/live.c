@@ -19,6 +19,7 @@
 #include <bpf/libbpf.h>
 
 #include "collect/kmem.h"
+#include "collect/page_scan.h"
 #include "collect/search.h"
 #include "enumerate.skel.h"
 #include "peek.skel.h"
@@ -305,6 +306,7 @@ static const struct kmem_ops live_ops = {
 	.read_file = live_read_file,
 	.renew = live_renew,
 	.search = slabs_search,
+	.scan = pages_scan,
 	.close = live_close,
 };
 
