@@ -26,6 +26,7 @@ static int refuse_errno(struct refusal *why, int err)
 static int look_live(void *arg, fact_sink_fn sink, void *sink_arg, struct refusal *why)
 {
 	const struct opts *o = arg;
+	struct pmem unbind;
 	struct snapshot_opts snap = {
 		.user_stacks = o->stacks & STACKS_USER,
 		.recording = o->write,
@@ -33,10 +34,14 @@ static int look_live(void *arg, fact_sink_fn sink, void *sink_arg, struct refusa
 		.image_read = o->image_read,
 		.without = o->without,
 		.search_ns = o->search_ns,
+		.pins_ns = o->pins_ns,
+		.unbind = o->before_unbind ? &unbind : NULL,
 	};
 	struct scope scope;
 	int err;
 
+	if (o->before_unbind && pmem_resolve(&unbind, o->before_unbind, why))
+		return -1;
 	if (scope_resolve(&scope, o->paths, o->nr_paths, why))
 		return -1;
 	snap.scope = &scope;

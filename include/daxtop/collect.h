@@ -54,6 +54,18 @@ bool scope_matches(const struct scope *s, u32 dev_major, u32 dev_minor, u64 ino)
  */
 int preflight(fact_sink_fn sink, void *arg, struct refusal *why);
 
+/* Persistent memory, such as that behind /dev/pmem0. */
+struct pmem {
+	const char *name; /* "pmem0", "namespace0.0", "region0"; the caller's */
+	u64 start, end;   /* physical addresses */
+};
+
+/*
+ * Resolves a block device of persistent memory, a namespace or a region. 0, or -1 with *why
+ * filled. Never blocks for longer than some seconds.
+ */
+int pmem_resolve(struct pmem *d, const char *name, struct refusal *why);
+
 struct snapshot_opts {
 	const struct scope *scope; /* waits on other files are left out */
 	bool user_stacks;          /* symbolise user stacks of waiters and holders */
@@ -62,6 +74,8 @@ struct snapshot_opts {
 	const char *image_read;    /* look at a saved image, not at this machine; NULL no */
 	const char *without;       /* pretend that the kernel hides this symbol; NULL no */
 	u64 search_ns;             /* how long memory may be searched; 0 not at all */
+	u64 pins_ns;               /* look for held pages, for so long in each look; 0 no */
+	const struct pmem *unbind; /* look for all of its referenced pages; NULL no */
 	bool walk_all;             /* run every walker though nobody waits: to measure them */
 };
 

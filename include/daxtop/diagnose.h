@@ -9,6 +9,8 @@ enum finding_code {
 	FINDING_BLOCKED = 0,
 	FINDING_LOST_WAKEUP,
 	FINDING_SELF_DEADLOCK,
+	FINDING_UNPROTECTED_FREE,
+	FINDING_UNBIND,
 	FINDING_MAX,
 };
 
@@ -29,7 +31,7 @@ struct sentences {
 
 struct finding {
 	enum finding_code code;
-	const struct wfg_wait *wait; /* the wait it explains */
+	const struct wfg_wait *wait; /* the wait it explains; NULL: it is about no wait */
 	char *text;              /* the verdict: one sentence; like all text here, unsanitised */
 	struct sentences cause;  /* what keeps the page busy, strongest evidence first */
 	struct sentences impact; /* who suffers, and who will not notice */
@@ -43,7 +45,10 @@ struct findings {
 	size_t n;
 };
 
-/* Fills *ret with one finding per wait of a linked graph. 0 or -ENOMEM. */
+/*
+ * Fills *ret with one finding per wait of a linked graph, and with what is found though nobody
+ * waits. 0 or -ENOMEM.
+ */
 int diagnose(const struct wfg *g, struct findings *ret);
 void findings_free(struct findings *f);
 
@@ -52,7 +57,7 @@ const char *finding_code_name(enum finding_code code); /* "BLOCKED" */
 /*
  * Exit status under -e (contract.md): 0 nothing; 10 waits and every reference exact; 11 waits and
  * some reference only likely or unattributed; 12 deadlock or lost wake-up; 13 nothing found, but
- * records were lost.
+ * records were lost. With --before-unbind: of the device's pages, whether or not somebody waits.
  */
 int findings_exit_status(const struct wfg *g, const struct findings *f);
 

@@ -112,6 +112,14 @@ enum fact_confidence {
 	CONF_MAX,
 };
 
+/* What comes of unbinding a device of which a page is referenced. */
+enum fact_unbind {
+	UNBIND_UNKNOWN = 0, /* one of these, this kernel does not show which */
+	UNBIND_HANGS,       /* whoever unbinds it sleeps until the last reference goes */
+	UNBIND_CRASHES,     /* it returns, and dropping the reference touches freed memory */
+	UNBIND_MAX,
+};
+
 /* A kernel or user stack, innermost frame first, as text "name+0xoff [module]". */
 struct fact_stack {
 	const char *const *frames; /* n entries; NULL when n is 0 */
@@ -173,6 +181,13 @@ struct fact_page {
 	s64 pincount;  /* folio._pincount; -1 when the folio keeps none */
 	u32 shared;    /* files that share the folio (reflink); 0 when not shared */
 	u64 pfn;
+	/*
+	 * Referenced, but of no file any more: its block was freed or its inode left the cache
+	 * meanwhile (page.mapping is NULL, and it is not shared).
+	 */
+	bool orphan;
+	const char *device; /* of an orphan: "pmem0", that it is a page of; NULL unknown */
+	u64 device_offset;  /* of an orphan: bytes from the start of that; FACT_UNKNOWN */
 };
 
 struct fact_wait {
@@ -273,6 +288,15 @@ struct fact_session {
 	u32 dax_mounts;        /* mounted filesystems that can hold DAX files */
 	u32 dax_devices;       /* fsdax page ranges (dev_pagemap of type MEMORY_DEVICE_FS_DAX) */
 	bool coherent_idle;    /* a wait seen with an idle page was idle on every re-read */
+	/*
+	 * All struct pages of these devices were looked at for references: how many of them, in one
+	 * look or, of daxtop, in several; those that are left; and how long this look took for it,
+	 * ns. All 0: they were not.
+	 */
+	u64 pins_pages, pins_left, pins_ns;
+	const char *unbind;             /* --before-unbind: the device, "pmem0"; NULL none */
+	const char *unbind_mount;       /* where it is mounted now; NULL nowhere, or not known */
+	enum fact_unbind unbind_effect; /* what comes of it if a page is referenced */
 };
 
 struct fact {
@@ -305,6 +329,7 @@ typedef int (*fact_sink_fn)(void *arg, const struct fact *fact);
 
 /* The contract's words ("truncate", "page", "vmsplice", "exact"...); never NULL. */
 const char *fact_op_name(enum fact_op op);
+const char *fact_unbind_name(enum fact_unbind effect); /* "unknown", "hangs", "crashes" */
 const char *fact_trigger_name(enum fact_trigger trigger);
 const char *fact_on_name(enum fact_on on);
 const char *fact_how_name(enum fact_how how);

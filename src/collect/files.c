@@ -98,6 +98,25 @@ static u64 inode_dentry(struct snap *s, u64 inode)
 	return any;
 }
 
+bool file_is_used(struct snap *s, u64 inode)
+{
+	u64 node, users, unused = 0;
+
+	if (kmem_get(s->k, inode, KF_INODE_COUNT, &users) ||
+	    kmem_get(s->k, kmem_at(s->k, inode, KF_INODE_DENTRIES), KF_HLIST_FIRST, &node))
+		return true;
+	for (int i = 0; i < ALIASES_MAX && kmem_is_kernel_ptr(node); i++) {
+		u64 count;
+
+		if (kmem_get(s->k, kmem_container(s->k, node, KF_DENTRY_ALIAS), KF_DENTRY_COUNT,
+			     &count) ||
+		    kmem_get(s->k, node, KF_HLIST_NEXT, &node))
+			return true;
+		unused += !(s32)count;
+	}
+	return users > unused;
+}
+
 static const char *fstype_of(struct snap *s, u64 sb)
 {
 	char name[64];

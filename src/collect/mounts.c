@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "collect/mounts.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,4 +114,119 @@ u32 mounts_count_dax(struct snap *s)
 	}
 	free(text);
 	return count;
+}
+
+/* A number that an attribute of a device shows. */
+static bool read_number(struct snap *s, const char *dir, const char *name, u64 *number)
+{
+	char path[96], *text;
+	bool read = false;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	text = s->k->ops->read_file(s->k, path);
+	if (text) {
+		char *end;
+
+		*number = strtoull(text, &end, 0);
+		read = end != text;
+	}
+	free(text);
+	return read;
+}
+
+int mount_device_range(struct snap *s, u32 major, u32 minor, struct pmem *d)
+{
+	/* a partition has its disk above it */
+	static const char *const dirs[] = { "/sys/dev/block/%u:%u/device",
+					    "/sys/dev/block/%u:%u/../device" };
+
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(*dirs); i++) {
+		char dir[64];
+		u64 start, size;
+
+		snprintf(dir, sizeof(dir), dirs[i], major, minor);
+		if (!read_number(s, dir, "resource", &start) ||
+		    !read_number(s, dir, "size", &size) || start + size < start)
+			continue;
+		d->start = start;
+		d->end = start + size;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+/* Calls fn for each mounted filesystem of a device until it returns true. */
+typedef bool (*mounted_fn)(struct snap *s, void *arg, const struct pmem *d, const char *point,
+			   const char *source);
+
+static bool find_mounted(struct snap *s, mounted_fn fn, void *arg)
+{
+	char *text = s->k->ops->read_file(s->k, "/proc/self/mountinfo"), *save = NULL;
+	bool found = false;
+
+	for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line && !found;
+	     line = strtok_r(NULL, "\n", &save)) {
+		char point[256], source[64], *behind = strstr(line, " - ");
+		unsigned int major, minor;
+		struct pmem d;
+
+		if (!behind ||
+		    sscanf(line, "%*u %*u %u:%u %*s %255s", &major, &minor, point) != 3 ||
+		    sscanf(behind, " - %*s %63s", source) != 1 || !major ||
+		    mount_device_range(s, major, minor, &d))
+			continue;
+		unescape(point);
+		found = fn(s, arg, &d, point, source);
+	}
+	free(text);
+	return found;
+}
+
+struct wanted {
+	struct pmem d; /* that has any of these addresses */
+	u64 offset;
+	const char *text;
+};
+
+static bool takes_source(struct snap *s, void *arg, const struct pmem *d, const char *point,
+			 const char *source)
+{
+	const char *slash = strrchr(source, '/');
+	struct wanted *w = arg;
+
+	(void)point;
+	if (w->d.start < d->start || w->d.start >= d->end)
+		return false;
+	w->offset = w->d.start - d->start;
+	w->text = snap_text(s, "%s", slash ? slash + 1 : source);
+	return true;
+}
+
+const char *mount_device_of(struct snap *s, u64 addr, u64 *offset)
+{
+	struct wanted w = { .d = { .start = addr } };
+
+	if (find_mounted(s, takes_source, &w))
+		*offset = w.offset;
+	return w.text;
+}
+
+static bool takes_point(struct snap *s, void *arg, const struct pmem *d, const char *point,
+			const char *source)
+{
+	struct wanted *w = arg;
+
+	(void)source;
+	if (d->start >= w->d.end || w->d.start >= d->end)
+		return false;
+	w->text = snap_text(s, "%s", point);
+	return true;
+}
+
+const char *mount_of_device(struct snap *s, const struct pmem *d)
+{
+	struct wanted w = { .d = *d };
+
+	find_mounted(s, takes_point, &w);
+	return w.text;
 }

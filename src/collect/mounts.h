@@ -25,6 +25,18 @@ bool mount_of(struct snap *s, u32 major, u32 minor, struct mount *m);
 /* Absolute path of a path inside the mounted filesystem; lives as long as the snapshot. */
 const char *mount_join(struct snap *s, const struct mount *m, const char *path);
 
+/* Physical addresses of a block device of persistent memory, or of its disk. 0, -ENOENT unknown. */
+int mount_device_range(struct snap *s, u32 major, u32 minor, struct pmem *d);
+
+/*
+ * The device of a mounted filesystem that a physical address is in, "pmem0", and how many bytes
+ * behind its start; NULL unknown.
+ */
+const char *mount_device_of(struct snap *s, u64 addr, u64 *offset);
+
+/* Where a filesystem on any part of a device is mounted; NULL nowhere, or not known. */
+const char *mount_of_device(struct snap *s, const struct pmem *d);
+
 /* Mounted filesystems that can hold DAX files, each device once. */
 u32 mounts_count_dax(struct snap *s);
 

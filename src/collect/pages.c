@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "collect/mounts.h"
 #include "collect/snap.h"
 #include "util/array.h"
 
@@ -86,6 +87,7 @@ int page_read(struct snap *s, u64 page, s64 idle_refs, struct kpage *ret)
 		kmem_get(s->k, p.mapping, KF_MAPPING_HOST, &p.inode);
 	else
 		p.index = FACT_UNKNOWN;
+	p.orphan = !p.mapping && !p.shared && p.refs > p.idle_refs;
 	*ret = p;
 	return 0;
 }
@@ -147,7 +149,17 @@ static struct fact_page page_fact(struct snap *s, const struct kpage *p)
 		.pincount = p->pincount,
 		.shared = p->shared,
 		.pfn = arch_page_to_pfn(&s->arch, s->k, p->head),
+		.orphan = p->orphan,
+		.device_offset = FACT_UNKNOWN,
 	};
+}
+
+s64 page_taken(struct snap *s, const struct kpage *p)
+{
+	struct fact_page page = page_fact(s, p);
+	s64 pins, mapped;
+
+	return fact_page_taken(&page, 0, 0, &pins, &mapped);
 }
 
 u32 page_unexplained(struct snap *s, const struct kpage *p)
@@ -168,5 +180,8 @@ void page_tell(struct snap *s, struct kpage *p)
 	f.page = page_fact(s, p);
 	if (p->inode)
 		file_tell(s, p->inode);
+	else if (p->orphan)
+		f.page.device = mount_device_of(s, f.page.pfn << ARCH_PAGE_SHIFT,
+						&f.page.device_offset);
 	snap_emit(s, &f);
 }

@@ -7,6 +7,7 @@
  *   waits.c      who sleeps on one of them
  *   spins.c      who looks at one of them again and again instead
  *   pages.c      what the page says: file, index, references
+ *   held.c       which pages are held that nobody waits for, if that was asked
  *   fds.c        every open file of every task
  *   vmas.c       who maps the files
  *   walk_*.c     one walker per mechanism that can hold a page
@@ -64,6 +65,8 @@ struct kpage {
 	s64 idle_refs;
 	u32 shared;
 	u32 explained; /* references that holds explain which are exact or likely */
+	bool orphan;   /* of no file any more, see struct fact_page */
+	bool scanned;  /* found by held.c; nobody waits for it */
 	bool told;
 };
 
@@ -124,6 +127,15 @@ struct kspan {
 
 struct told_hold;
 
+/* What one look leaves to the next one of the same source: where to go on, and what was found. */
+struct held_memory {
+	u64 next;   /* struct page; 0 from the start */
+	u64 looked; /* struct pages looked at in this round */
+	bool whole; /* all were, in one round or another */
+	u64 *heads; /* of pages that were held when last looked at */
+	u32 n;
+};
+
 struct snap {
 	struct kmem *k;
 	struct arch arch;
@@ -139,6 +151,12 @@ struct snap {
 	u32 nr_waits;
 	struct kpage *pages; /* the pages that are waited for, by address */
 	u32 nr_pages;
+	struct held_memory *held; /* NULL: there was no look before, and none will follow */
+	struct {
+		u64 pages, left; /* struct pages that were looked at, and that were not */
+		u64 next;        /* the one to go on with; 0: this was the last one */
+		u64 ns;
+	} scan; /* see held.c */
 	struct kfds fds;
 	struct kvma *vmas; /* of the files that are waited for, by mm */
 	u32 nr_vmas;
@@ -211,12 +229,24 @@ bool wait_still_there(struct snap *s, const struct kwait *w);
 /* --- spins.c */
 int spins_find(struct snap *s); /* adds to s->waits; 0 or -errno */
 
+/* --- held.c */
+/* Whether a page is one of the device that is to be unbound. */
+bool held_is_of_unbind(struct snap *s, u64 page);
+int held_find(struct snap *s); /* adds to s->pages what is held; 0 or -errno */
+/* Reads them again, after the walks that take long: most I/O has completed by then. */
+void held_settle(struct snap *s);
+/* Tells them, with the counts that they have now; fills what the session says about it. */
+void held_tell(struct snap *s, struct fact_session *session);
+void held_memory_free(struct held_memory *m);
+
 /* --- pages.c */
 s64 page_idle_refs(const struct snap *s); /* reference count of a page that is idle */
 /* Reads a page that is in an fsdax range. 0, -EFAULT, -ESTALE when it makes no sense. */
 int page_read(struct snap *s, u64 page, s64 idle_refs, struct kpage *ret);
 struct kpage *page_find(struct snap *s, u64 page);   /* the busy folio that contains page */
 int page_add(struct snap *s, const struct kpage *p); /* keeps s->pages sorted; 0 or -ENOMEM */
+/* References that are no page table entries. */
+s64 page_taken(struct snap *s, const struct kpage *p);
 void page_tell(struct snap *s, struct kpage *p);
 /* References, other than page table entries, that no hold told so far explains. */
 u32 page_unexplained(struct snap *s, const struct kpage *p);
@@ -226,6 +256,8 @@ u64 page_head(struct kmem *k, u64 page);     /* of the compound page that page i
 /* --- files.c */
 /* Emits the fact of an inode once. */
 void file_tell(struct snap *s, u64 inode);
+/* Whether anything but unused names in the dentry cache keeps the inode; true when not known. */
+bool file_is_used(struct snap *s, u64 inode);
 /* Text that names what a file descriptor leads to: "/path (ext4)", "dm-0 (slow)". */
 const char *file_describe(struct snap *s, u64 file);
 /* "/path" of a file, as above without its filesystem; NULL unknown. */

@@ -45,6 +45,8 @@ static bool in_scope(struct snap *s, const struct kwait *w)
 	u32 major, minor;
 	u64 ino;
 
+	if (s->opts->unbind)
+		return held_is_of_unbind(s, w->page);
 	if (!s->opts->scope || !s->opts->scope->n || !w->inode ||
 	    file_ids(s, w->inode, &major, &minor, &ino))
 		return true;
@@ -182,12 +184,17 @@ static int look(struct snap *s)
 	drop_out_of_scope(s);
 	for (u32 i = 0; i < s->nr_waits; i++)
 		tell_wait(s, &s->waits[i]);
-	needed = s->nr_waits || s->opts->walk_all;
+	err = held_find(s);
+	if (err)
+		return err;
+	needed = s->nr_waits || s->nr_pages || s->opts->walk_all;
 	err = needed ? fds_load(s) : 0;
 	err = err || !needed ? err : vmas_load(s);
 	if (err)
 		return err;
+	held_settle(s);
 	run_walkers(s, needed);
+	held_tell(s, &session.session);
 	session.session.dax_devices = s->pgmaps.n;
 	session.session.coherent_idle = idle_is_coherent(s);
 	snap_emit(s, &session);
@@ -242,19 +249,25 @@ static int save_image(struct kmem *k, const struct snapshot_opts *opts, struct r
 		     0;
 }
 
-int snapshot_kmem(struct kmem *k, const struct snapshot_opts *opts, fact_sink_fn sink, void *arg)
+static int look_with(struct kmem *k, const struct snapshot_opts *opts, struct held_memory *held,
+		     fact_sink_fn sink, void *arg)
 {
-	struct snap s = { .k = k, .opts = opts, .sink = sink, .sink_arg = arg };
+	struct snap s = { .k = k, .opts = opts, .sink = sink, .sink_arg = arg, .held = held };
 	int err = look(&s);
 
 	snap_free(&s);
 	return err;
 }
 
-static int look_at(struct kmem *k, const struct snapshot_opts *opts, fact_sink_fn sink, void *arg,
-		   struct refusal *why)
+int snapshot_kmem(struct kmem *k, const struct snapshot_opts *opts, fact_sink_fn sink, void *arg)
 {
-	int err = snapshot_kmem(k, opts, sink, arg);
+	return look_with(k, opts, NULL, sink, arg);
+}
+
+static int look_at(struct kmem *k, const struct snapshot_opts *opts, struct held_memory *held,
+		   fact_sink_fn sink, void *arg, struct refusal *why)
+{
+	int err = look_with(k, opts, held, sink, arg);
 
 	return err ? refuse(why, STATUS_ERROR, "the report would be incomplete", "daxtrace -vv",
 			    "reading kernel memory failed: %s", strerror(-err)) :
@@ -268,7 +281,7 @@ int snapshot(const struct snapshot_opts *opts, fact_sink_fn sink, void *arg, str
 
 	if (!k)
 		return -1;
-	err = look_at(k, opts, sink, arg, why);
+	err = look_at(k, opts, NULL, sink, arg, why);
 	if (!err)
 		err = save_image(k, opts, why);
 	kmem_close(k);
@@ -279,6 +292,7 @@ struct source {
 	struct kmem *k;
 	const struct snapshot_opts *opts;
 	struct strbuf preflight; /* its facts, packed: what they say does not change */
+	struct held_memory held;
 };
 
 struct source *source_open(const struct snapshot_opts *opts, struct refusal *why)
@@ -308,7 +322,7 @@ int source_look(struct source *src, fact_sink_fn sink, void *arg, struct refusal
 	if (err)
 		return refuse(why, STATUS_ERROR, "nothing was looked at", "daxtrace -vv", "%s",
 			      strerror(-err));
-	return look_at(src->k, src->opts, sink, arg, why);
+	return look_at(src->k, src->opts, &src->held, sink, arg, why);
 }
 
 void source_close(struct source *src)
@@ -318,5 +332,6 @@ void source_close(struct source *src)
 	if (src->k)
 		kmem_close(src->k);
 	sb_free(&src->preflight);
+	held_memory_free(&src->held);
 	free(src);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Who maps the files that are waited for: the interval tree of each file's address_space
+ * Who maps the files that are waited for, or of which a page is held: the interval tree of each file's address_space
  * (i_mmap), the same on every kernel, whereas a task's own list of mappings became a tree in 6.1.
  */
 #include <errno.h>
@@ -95,19 +95,48 @@ static void sort_vmas(struct snap *s)
 	s->nr_vmas = kept;
 }
 
-static bool is_waited_for(const struct snap *s, u64 inode)
+/* The inodes that are waited for, and those of held pages: ascending, each once. */
+struct inodes {
+	u64 *v;
+	u32 n;
+};
+
+static int compare_inodes(const void *a, const void *b)
 {
+	u64 x = *(const u64 *)a, y = *(const u64 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int list_inodes(const struct snap *s, struct inodes *ret)
+{
+	u64 *v = calloc((size_t)s->nr_waits + s->nr_pages + 1, sizeof(*v));
+	u32 n = 0, kept = 0;
+
+	if (!v)
+		return -ENOMEM;
 	for (u32 i = 0; i < s->nr_waits; i++)
-		if (s->waits[i].inode == inode)
-			return true;
-	return false;
+		v[n++] = s->waits[i].inode;
+	for (u32 i = 0; i < s->nr_pages; i++)
+		v[n++] = s->pages[i].scanned ? s->pages[i].inode : 0;
+	qsort(v, n, sizeof(*v), compare_inodes);
+	for (u32 i = 0; i < n; i++)
+		if (v[i] && (!kept || v[i] != v[kept - 1]))
+			v[kept++] = v[i];
+	*ret = (struct inodes){ v, kept };
+	return 0;
+}
+
+static bool is_listed(const struct inodes *list, u64 inode)
+{
+	return bsearch(&inode, list->v, list->n, sizeof(inode), compare_inodes);
 }
 
 /*
  * A page that files share names none of them, and the waiter takes it out of its own file's page
  * tables only. So look at all files of the filesystem that are mapped.
  */
-static int load_clones(struct snap *s, u64 inode)
+static int load_clones(struct snap *s, const struct inodes *known, u64 inode)
 {
 	u64 sb, head, at;
 	u32 first = s->nr_vmas;
@@ -126,7 +155,7 @@ static int load_clones(struct snap *s, u64 inode)
 			snap_lost(s, LOSS_LOST, "files that may share a page", 1);
 			break;
 		}
-		if (!is_waited_for(s, other) && file_is_dax(s, other))
+		if (!is_listed(known, other) && file_is_dax(s, other))
 			err = load_inode(s, other);
 		if (kmem_get(s->k, at, KF_LIST_NEXT, &at))
 			break;
@@ -137,7 +166,7 @@ static int load_clones(struct snap *s, u64 inode)
 }
 
 /* Once for each filesystem of which a shared page is waited for. */
-static int load_all_clones(struct snap *s)
+static int load_all_clones(struct snap *s, const struct inodes *inodes)
 {
 	u64 done[FILESYSTEMS_MAX], sb;
 	u32 nr_done = 0;
@@ -152,25 +181,20 @@ static int load_all_clones(struct snap *s)
 		if (known)
 			continue;
 		done[nr_done++] = sb;
-		err = load_clones(s, p->inode);
+		err = load_clones(s, inodes, p->inode);
 	}
 	return err;
 }
 
 int vmas_load(struct snap *s)
 {
-	int err = 0;
+	struct inodes inodes = { 0 };
+	int err = list_inodes(s, &inodes);
 
-	for (u32 i = 0; i < s->nr_waits && !err; i++) {
-		u64 inode = s->waits[i].inode;
-		bool done = !inode;
-
-		for (u32 j = 0; j < i && !done; j++)
-			done = s->waits[j].inode == inode;
-		if (!done)
-			err = load_inode(s, inode);
-	}
-	err = err ? err : load_all_clones(s);
+	for (u32 i = 0; !err && i < inodes.n; i++)
+		err = load_inode(s, inodes.v[i]);
+	err = err ? err : load_all_clones(s, &inodes);
+	free(inodes.v);
 	sort_vmas(s);
 	return err;
 }

@@ -110,7 +110,7 @@ static void phrase_unexplained(struct strbuf *sb, const struct wfg_page *page, u
 	processes_free(&p);
 }
 
-static void phrase_holders(struct strbuf *sb, const struct wfg_page *page)
+void phrase_holders(struct strbuf *sb, const struct wfg_page *page)
 {
 	u32 holders = wfg_page_holders(page);
 

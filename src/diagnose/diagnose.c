@@ -18,6 +18,19 @@ static const struct rule rules[] = {
 };
 #define NR_RULES (sizeof(rules) / sizeof(rules[0]))
 
+/* What is found though nobody waits: at most once. */
+struct general_rule {
+	enum finding_code code;
+	bool (*applies)(const struct wfg *g);
+	void (*explain)(struct verdict *v);
+};
+
+static const struct general_rule general_rules[] = {
+	{ FINDING_UNBIND, unbind_applies, unbind_explain },
+	{ FINDING_UNPROTECTED_FREE, orphans_apply, orphans_explain },
+};
+#define NR_GENERAL (sizeof(general_rules) / sizeof(general_rules[0]))
+
 static int explain(const struct wfg *g, const struct wfg_wait *wait, const struct rule *rule,
 		   struct finding *f)
 {
@@ -39,30 +52,45 @@ static const struct rule *rule_for(const struct wfg *g, const struct wfg_wait *w
 	return &rules[i];
 }
 
-int diagnose(const struct wfg *g, struct findings *ret)
+/* Waits come oldest first, so one pass for each rule leaves worst first, then oldest. */
+static int explain_waits(const struct wfg *g, struct findings *f)
 {
 	size_t nr_waits = wfg_nr_waits(g);
-	struct findings f = { 0 };
+	int err = 0;
 
-	*ret = f;
-	if (!nr_waits)
-		return 0;
-	f.f = calloc(nr_waits, sizeof(*f.f));
-	if (!f.f)
-		return -ENOMEM;
-	/* Waits come oldest first, so one pass for each rule leaves worst first, then oldest. */
-	for (size_t r = 0; r < NR_RULES; r++) {
-		for (size_t i = 0; i < nr_waits; i++) {
-			if (rule_for(g, wfg_wait(g, i)) != &rules[r])
-				continue;
-			if (explain(g, wfg_wait(g, i), &rules[r], &f.f[f.n++])) {
-				findings_free(&f);
-				return -ENOMEM;
-			}
-		}
+	for (size_t r = 0; r < NR_RULES; r++)
+		for (size_t i = 0; i < nr_waits && !err; i++)
+			if (rule_for(g, wfg_wait(g, i)) == &rules[r])
+				err = explain(g, wfg_wait(g, i), &rules[r], &f->f[f->n++]);
+	return err;
+}
+
+static int explain_rest(const struct wfg *g, struct findings *f)
+{
+	int err = 0;
+
+	for (size_t r = 0; r < NR_GENERAL && !err; r++) {
+		struct verdict v = { .g = g, .f = &f->f[f->n] };
+
+		if (!general_rules[r].applies(g))
+			continue;
+		f->f[f->n++].code = general_rules[r].code;
+		general_rules[r].explain(&v);
+		err = v.err;
 	}
+	return err;
+}
+
+int diagnose(const struct wfg *g, struct findings *ret)
+{
+	struct findings f = { .f = calloc(wfg_nr_waits(g) + NR_GENERAL, sizeof(*f.f)) };
+	int err = f.f ? explain_waits(g, &f) : -ENOMEM;
+
+	err = err ? err : explain_rest(g, &f);
+	if (err)
+		findings_free(&f);
 	*ret = f;
-	return 0;
+	return err;
 }
 
 static void sentences_free(struct sentences *list)
@@ -100,17 +128,19 @@ const char *finding_code_name(enum finding_code code)
 		return "SELF_DEADLOCK";
 	case FINDING_LOST_WAKEUP:
 		return "LOST_WAKEUP";
+	case FINDING_UNPROTECTED_FREE:
+		return "UNPROTECTED_FREE";
+	case FINDING_UNBIND:
+		return "UNBIND";
 	default:
 		return "BLOCKED";
 	}
 }
 
-/* Whether every reference that keeps the waiter asleep was seen. */
-static bool all_exact(const struct wfg_wait *wait)
+/* Whether every reference of a busy page was seen. */
+static bool page_is_exact(const struct wfg_page *page)
 {
-	const struct wfg_page *page = wait->page;
-
-	if (wait->w.on != ON_PAGE || !page || !page->busy || page->unattributed)
+	if (!page->busy || page->unattributed)
 		return false;
 	for (u32 i = 0; i < page->nr_holds; i++)
 		if (page->holds[i]->h.confidence == CONF_LIKELY)
@@ -118,11 +148,35 @@ static bool all_exact(const struct wfg_wait *wait)
 	return true;
 }
 
+/* Whether every reference that keeps the waiter asleep was seen. */
+static bool all_exact(const struct wfg_wait *wait)
+{
+	return wait->w.on == ON_PAGE && wait->page && page_is_exact(wait->page);
+}
+
+/* Of the device that is to be unbound nothing counts but its pages. */
+static int unbind_status(const struct wfg *g)
+{
+	int status = wfg_losses(g, LOSS_LOST) ? 13 : 0;
+
+	for (size_t i = 0; i < wfg_nr_pages(g) && status != 11; i++) {
+		const struct wfg_page *page = wfg_page(g, i);
+
+		if (wfg_page_is_held(g, page))
+			status = page_is_exact(page) ? 10 : 11;
+	}
+	return status;
+}
+
 int findings_exit_status(const struct wfg *g, const struct findings *f)
 {
 	int status = wfg_losses(g, LOSS_LOST) ? 13 : 0;
 
+	if (wfg_session(g)->unbind)
+		return unbind_status(g);
 	for (size_t i = 0; i < f->n; i++) {
+		if (!f->f[i].wait)
+			continue;
 		if (f->f[i].code != FINDING_BLOCKED)
 			return 12;
 		if (status != 11)

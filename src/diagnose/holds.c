@@ -182,7 +182,18 @@ static void explain_other(struct strbuf *sb, const struct wfg_hold *h)
 	add_common(sb, h);
 }
 
-static void explain_hold(struct verdict *v, const struct wfg_hold *h)
+/* "[exact] page 0x5 (byte 20480) of /mnt/x: "; the page only where it is not known anyway. */
+static void begin_cause(struct verdict *v, struct strbuf *sb, const struct wfg_page *page,
+			const char *confidence)
+{
+	sb_printf(sb, "[%s] ", confidence);
+	if (v->wait)
+		return;
+	phrase_page_of_file(sb, page);
+	sb_puts(sb, ": ");
+}
+
+static void explain_hold(struct verdict *v, const struct wfg_page *page, const struct wfg_hold *h)
 {
 	static void (*const explain[])(struct strbuf * sb, const struct wfg_hold *h) = {
 		[ENDS_UNKNOWN] = explain_other, [ENDS_READ] = explain_queue,
@@ -191,7 +202,7 @@ static void explain_hold(struct verdict *v, const struct wfg_hold *h)
 	};
 	struct strbuf sb = { 0 };
 
-	sb_printf(&sb, "[%s] ", fact_confidence_name(h->h.confidence));
+	begin_cause(v, &sb, page, fact_confidence_name(h->h.confidence));
 	explain[mechanism_of(h->h.how)->ends](&sb, h);
 	verdict_cause(v, &sb);
 }
@@ -219,7 +230,7 @@ static void explain_candidates(struct verdict *v, const struct wfg_page *page, u
 		processes_add(&p, page->holds[i]);
 	}
 	processes_sort(&p);
-	sb_puts(&sb, "[candidate] ");
+	begin_cause(v, &sb, page, "candidate");
 	phrase_processes(&sb, &p, NAMED);
 	sb_printf(&sb, ": %s. No reference was seen.",
 		  h->detail ? h->detail : "has the means to hold a reference");
@@ -227,24 +238,28 @@ static void explain_candidates(struct verdict *v, const struct wfg_page *page, u
 	verdict_cause(v, &sb);
 }
 
-void explain_holds(struct verdict *v)
+void explain_held_page(struct verdict *v, const struct wfg_page *page)
 {
-	const struct wfg_page *page = v->wait->page;
 	u32 holders = page ? wfg_page_holders(page) : 0;
 	struct strbuf sb = { 0 };
 
 	for (u32 i = 0; i < holders; i++)
-		explain_hold(v, page->holds[i]);
+		explain_hold(v, page, page->holds[i]);
 	/* Where everything is explained nobody is under suspicion. */
 	if (!page || !page->unattributed)
 		return;
 	for (u32 i = holders; i < page->nr_holds; i++)
 		explain_candidates(v, page, i);
-	sb_puts(&sb, "[unknown] ");
+	begin_cause(v, &sb, page, "unknown");
 	phrase_count(&sb, page->unattributed, "reference");
 	sb_puts(&sb, page->unattributed == 1 ? " is" : " are");
 	sb_puts(&sb, " not explained by anything that was seen.");
 	verdict_cause(v, &sb);
+}
+
+void explain_holds(struct verdict *v)
+{
+	explain_held_page(v, v->wait->page);
 }
 
 bool hold_is_unread(const struct wfg_hold *h)

@@ -86,6 +86,26 @@ void phrase_page(struct strbuf *sb, const struct wfg_page *page)
 	sb_putc(sb, ')');
 }
 
+static void phrase_orphan(struct strbuf *sb, const struct fact_page *p)
+{
+	sb_printf(sb, "page frame 0x%llx", (unsigned long long)p->pfn);
+	if (p->device && p->device_offset != FACT_UNKNOWN)
+		sb_printf(sb, " (byte %llu of %s)", (unsigned long long)p->device_offset,
+			  p->device);
+	sb_puts(sb, " of no file any more");
+}
+
+void phrase_page_of_file(struct strbuf *sb, const struct wfg_page *page)
+{
+	if (page->p.orphan) {
+		phrase_orphan(sb, &page->p);
+		return;
+	}
+	phrase_page(sb, page);
+	sb_puts(sb, " of ");
+	phrase_file(sb, page->file);
+}
+
 /* The name of the system call in "ftruncate(17, 4096)". */
 static bool phrase_syscall(struct strbuf *sb, const char *call)
 {

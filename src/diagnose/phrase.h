@@ -19,6 +19,9 @@ void phrase_file(struct strbuf *sb, const struct wfg_file *file);
 /* "page 0x1a3 (byte 1716224)"; page may be NULL. */
 void phrase_page(struct strbuf *sb, const struct wfg_page *page);
 
+/* The page with its file; of an orphan where it is in its device instead. */
+void phrase_page_of_file(struct strbuf *sb, const struct wfg_page *page);
+
 /* The operation as a noun: "ftruncate", "hole punch". */
 void phrase_op(struct strbuf *sb, const struct wfg_wait *wait);
 

@@ -37,8 +37,20 @@ void lost_wakeup_explain(struct verdict *v);
 bool blocked_applies(const struct wfg *g, const struct wfg_wait *wait);
 void blocked_explain(struct verdict *v);
 
+/* The same for what is found though nobody waits: v->wait is NULL. */
+bool orphans_apply(const struct wfg *g);
+void orphans_explain(struct verdict *v);
+bool unbind_applies(const struct wfg *g);
+void unbind_explain(struct verdict *v);
+
 /* Sentences for the cause, one for each hold of the page and one for what none explains. */
 void explain_holds(struct verdict *v);
+
+/* Likewise for a page that nobody waits for: each begins with the page. */
+void explain_held_page(struct verdict *v, const struct wfg_page *page);
+
+/* ", held in pipe:[4711] by db[311] and 1 more holder": who holds a page, behind its name. */
+void phrase_holders(struct strbuf *sb, const struct wfg_page *page);
 
 /* Sentences for the impact. */
 void explain_impact(struct verdict *v);

@@ -223,6 +223,7 @@ static void prepare(struct live *p, const struct opts *o)
 			.recording = o->write,
 			.image_read = o->image_read,
 			.without = o->without,
+			.pins_ns = o->pins_ns,
 		},
 		.read = o->read,
 		.write = o->write,

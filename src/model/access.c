@@ -30,6 +30,11 @@ u32 wfg_page_holders(const struct wfg_page *page)
 	return n;
 }
 
+bool wfg_page_is_held(const struct wfg *g, const struct wfg_page *page)
+{
+	return page->busy > (g->session.unbind ? 0 : page->mapped);
+}
+
 u64 wfg_page_offset(const struct wfg_page *page)
 {
 	u64 offset;

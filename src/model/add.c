@@ -87,11 +87,15 @@ static int add_file(struct wfg *g, const struct fact_file *fact)
 
 static int add_page(struct wfg *g, const struct fact_page *fact)
 {
-	struct wfg_page *row = table_upsert(&g->pages, fact->id);
+	struct fact_page f = *fact;
+	struct wfg_page *row;
 
+	if (copy_page(&g->arena, &f))
+		return -ENOMEM;
+	row = table_upsert(&g->pages, f.id);
 	if (!row)
 		return -ENOMEM;
-	row->p = *fact;
+	row->p = f;
 	return 0;
 }
 

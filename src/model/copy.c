@@ -62,6 +62,13 @@ int copy_file(struct arena *a, struct fact_file *f)
 	return fact_visit_file(f, &c.v);
 }
 
+int copy_page(struct arena *a, struct fact_page *f)
+{
+	struct copier c = make_copier(a);
+
+	return fact_visit_page(f, &c.v);
+}
+
 int copy_hold(struct arena *a, struct fact_hold *f)
 {
 	struct copier c = make_copier(a);

@@ -44,6 +44,7 @@ struct probe_row {
 /* Deep copies: each replaces the pointers in *f by copies in the arena. 0 or -ENOMEM. */
 int copy_task(struct arena *a, struct fact_task *f);
 int copy_file(struct arena *a, struct fact_file *f);
+int copy_page(struct arena *a, struct fact_page *f);
 int copy_hold(struct arena *a, struct fact_hold *f);
 int copy_session(struct arena *a, struct fact_session *f);
 int copy_end(struct arena *a, struct fact_end *f);

@@ -18,6 +18,9 @@ static const char *check_source(const struct opts *o)
 		       "--recorder, the --image options, --without and a COMMAND";
 	if (o->read && o->write)
 		return "--read and --write exclude each other";
+	if (o->before_unbind && (o->nr_paths || o->read || o->image_read || o->check || watches))
+		return "--before-unbind looks at one device, now: it excludes PATH, --read, "
+		       "--image-read, --check and what watches";
 	return NULL;
 }
 

@@ -54,8 +54,10 @@ struct opts {
 	u64 duration_ns;         /* 0 not limited */
 	u64 stuck_ns;            /* 0 no */
 	u64 interval_ns;
-	u64 count;     /* waits that end; 0 not limited */
-	u64 search_ns; /* how long memory may be searched; 0 not at all */
+	u64 count;                 /* waits that end; 0 not limited */
+	u64 search_ns;             /* how long memory may be searched; 0 not at all */
+	u64 pins_ns;               /* how long to look for held pages, in each look; 0 not at all */
+	const char *before_unbind; /* NULL no */
 	/* of daxtop only */
 	u64 delay_ns;   /* 0 only with read: without delay */
 	u64 iterations; /* 0 without end */

@@ -9,10 +9,12 @@
 
 #include "util/log.h"
 
-#define SEARCH_NS   2000000000ULL /* nobody at a hung machine waits for more */
-#define INTERVAL_NS 1000000000ULL
-#define DELAY_NS    1000000000ULL
-#define KEEP_SIZE   (64ULL << 20)
+#define SEARCH_NS      2000000000ULL /* nobody at a hung machine waits for more */
+#define PINS_TOP_NS    2000000ULL /* in each look of the live view, which is to cost next to nothing */
+#define PINS_UNBIND_NS 120000000000ULL
+#define INTERVAL_NS    1000000000ULL
+#define DELAY_NS       1000000000ULL
+#define KEEP_SIZE      (64ULL << 20)
 
 enum { MESSAGE = 256, KEY_LONG = 256 }; /* the latter is that of opt_table[0], without a letter */
 
@@ -107,6 +109,10 @@ static int check_together(struct opts *o)
 	/* only now, as some are told apart by having been given */
 	o->interval_ns = o->interval_ns ? o->interval_ns : INTERVAL_NS;
 	o->keep_size = o->keep_size ? o->keep_size : KEEP_SIZE;
+	/* half an answer is of no use to who is about to unbind the device */
+	if (o->before_unbind && !o->pins_ns)
+		o->pins_ns = PINS_UNBIND_NS;
+	o->exit_code |= o->before_unbind != NULL;
 	/* a recording is read as fast as it can be, unless a pace is asked for */
 	if (!o->delay_ns && !o->read)
 		o->delay_ns = DELAY_NS;
@@ -120,6 +126,7 @@ int opts_parse(struct opts *o, enum program program, int argc, char **argv)
 
 	memset(o, 0, sizeof(*o));
 	o->search_ns = SEARCH_NS;
+	o->pins_ns = program == DAXTOP ? PINS_TOP_NS : 0;
 	o->stacks = program == DAXTOP ? STACKS_BOTH : STACKS_NONE;
 	opt_getopt_args(&g, program);
 	/* getopt_long() names the program by argv[0], everything else by its name. */

@@ -29,6 +29,11 @@ static const char *confidence_word(u32 value)
 	return fact_confidence_name(value);
 }
 
+static const char *unbind_word(u32 value)
+{
+	return fact_unbind_name(value);
+}
+
 static const char *seen_word(u32 value)
 {
 	return fact_seen_name(value);
@@ -50,6 +55,7 @@ static const struct words ons = { on_word, ON_MAX, ON_PAGE };
 static const struct words hows = { how_word, HOW_MAX, HOW_UNKNOWN };
 static const struct words confidences = { confidence_word, CONF_MAX, CONF_CANDIDATE };
 static const struct words seens = { seen_word, SEEN_MAX, SEEN_SNAPSHOT };
+static const struct words unbinds = { unbind_word, UNBIND_MAX, UNBIND_UNKNOWN };
 static const struct words losses = { loss_word, LOSS_MAX, LOSS_LOST };
 static const struct words probe_states = { probe_word, PROBE_STATE_MAX, PROBE_MISSING };
 
@@ -82,6 +88,12 @@ static const struct field session_fields[] = {
 	FIELD("dax_mounts", U32, session.dax_mounts, .always = true),
 	FIELD("dax_devices", U32, session.dax_devices, .always = true),
 	FIELD("coherent_idle", BOOL, session.coherent_idle, .always = true),
+	FIELD("pins_pages", U64, session.pins_pages),
+	FIELD("pins_left", U64, session.pins_left),
+	FIELD("pins_ns", U64, session.pins_ns),
+	FIELD("unbind", TEXT, session.unbind),
+	FIELD("unbind_mount", TEXT, session.unbind_mount),
+	FIELD("unbind_effect", WORD, session.unbind_effect, .words = &unbinds),
 	{ .name = NULL },
 };
 
@@ -139,6 +151,9 @@ static const struct field page_fields[] = {
 	FIELD("pincount", S64, page.pincount, .absent = -1),
 	FIELD("shared", U32, page.shared),
 	FIELD("pfn", HEX, page.pfn, .always = true),
+	FIELD("orphan", BOOL, page.orphan),
+	FIELD("device", TEXT, page.device),
+	FIELD("device_offset", U64, page.device_offset, .absent = FACT_UNKNOWN),
 	{ .name = NULL },
 };
 

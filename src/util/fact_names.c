@@ -32,6 +32,17 @@ const char *fact_op_name(enum fact_op op)
 	return NAME(names, op);
 }
 
+const char *fact_unbind_name(enum fact_unbind effect)
+{
+	static const char *const names[UNBIND_MAX] = {
+		[UNBIND_UNKNOWN] = "unknown",
+		[UNBIND_HANGS] = "hangs",
+		[UNBIND_CRASHES] = "crashes",
+	};
+
+	return NAME(names, effect);
+}
+
 const char *fact_trigger_name(enum fact_trigger trigger)
 {
 	static const char *const names[TRIGGER_MAX] = {

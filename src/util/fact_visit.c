@@ -28,7 +28,8 @@ static int visit_stack(struct fact_stack *s, struct fact_visitor *v)
 
 int fact_visit_session(struct fact_session *f, struct fact_visitor *v)
 {
-	return VISIT_STRINGS(v, &f->host, &f->kernel, &f->boot_id, &f->recording, &f->scope);
+	return VISIT_STRINGS(v, &f->host, &f->kernel, &f->boot_id, &f->recording, &f->scope,
+			     &f->unbind, &f->unbind_mount);
 }
 
 int fact_visit_task(struct fact_task *f, struct fact_visitor *v)
@@ -42,6 +43,11 @@ int fact_visit_task(struct fact_task *f, struct fact_visitor *v)
 int fact_visit_file(struct fact_file *f, struct fact_visitor *v)
 {
 	return VISIT_STRINGS(v, &f->path, &f->fstype, &f->mount, &f->device);
+}
+
+int fact_visit_page(struct fact_page *f, struct fact_visitor *v)
+{
+	return VISIT_STRINGS(v, &f->device);
 }
 
 int fact_visit_hold(struct fact_hold *f, struct fact_visitor *v)
@@ -84,6 +90,7 @@ int fact_visit(struct fact *f, struct fact_visitor *v)
 	case FACT_END:
 		return fact_visit_end(&f->end, v);
 	case FACT_PAGE:
+		return fact_visit_page(&f->page, v);
 	case FACT_WAIT:
 		return 0;
 	}

@@ -31,6 +31,7 @@ int fact_visit(struct fact *f, struct fact_visitor *v);
 int fact_visit_session(struct fact_session *f, struct fact_visitor *v);
 int fact_visit_task(struct fact_task *f, struct fact_visitor *v);
 int fact_visit_file(struct fact_file *f, struct fact_visitor *v);
+int fact_visit_page(struct fact_page *f, struct fact_visitor *v);
 int fact_visit_hold(struct fact_hold *f, struct fact_visitor *v);
 int fact_visit_end(struct fact_end *f, struct fact_visitor *v);
 

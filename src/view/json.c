@@ -125,6 +125,9 @@ static json_t *page_object(const struct wfg_page *page)
 	set(&j, "pins", json_integer(page->pins));
 	set(&j, "shared", json_integer(p->shared));
 	set(&j, "pfn", address(p->pfn));
+	set(&j, "orphan", json_boolean(p->orphan));
+	set(&j, "device", text(p->device));
+	set(&j, "device_offset", number(p->device_offset));
 	return j;
 }
 
@@ -253,7 +256,8 @@ static json_t *finding_object(const struct wfg *g, const struct finding *f)
 	json_t *explained = json_array();
 	json_t *j = json_object();
 
-	append(&explained, text(wfg_wait_id(g, f->wait)));
+	if (f->wait)
+		append(&explained, text(wfg_wait_id(g, f->wait)));
 	set(&j, "code", text(finding_code_name(f->code)));
 	set(&j, "waits", explained);
 	set(&j, "text", text(f->text));
@@ -271,6 +275,73 @@ static json_t *findings(const struct wfg *g, const struct findings *f)
 	for (size_t i = 0; i < f->n; i++)
 		append(&list, finding_object(g, &f->f[i]));
 	return list;
+}
+
+static json_t *waits_for(const struct wfg *g, const struct wfg_page *page)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < wfg_nr_waits(g); i++)
+		if (wfg_wait(g, i)->page == page)
+			append(&list, text(wfg_wait_id(g, wfg_wait(g, i))));
+	return list;
+}
+
+static json_t *pin_object(const struct wfg *g, const struct wfg_page *page)
+{
+	json_t *j = json_object();
+
+	set(&j, "file", file_object(page->file));
+	set(&j, "page", page_object(page));
+	set(&j, "holders", holders(page));
+	set(&j, "unattributed_refs", json_integer(page->unattributed));
+	set(&j, "waits", waits_for(g, page));
+	return j;
+}
+
+/* null when they were not looked for. */
+static json_t *pins(const struct wfg *g)
+{
+	json_t *list;
+
+	if (!wfg_session(g)->pins_pages)
+		return json_null();
+	list = json_array();
+	for (size_t i = 0; i < wfg_nr_pages(g); i++)
+		if (wfg_page_is_held(g, wfg_page(g, i)))
+			append(&list, pin_object(g, wfg_page(g, i)));
+	return list;
+}
+
+static json_t *pins_scan(const struct fact_session *s)
+{
+	json_t *j;
+
+	if (!s->pins_pages)
+		return json_null();
+	j = json_object();
+	set(&j, "pages", number(s->pins_pages));
+	set(&j, "left", number(s->pins_left));
+	set(&j, "took_s", seconds(s->pins_ns));
+	return j;
+}
+
+/* null when it was not asked; the effect is null when no page is referenced. */
+static json_t *unbind(const struct wfg *g, const struct findings *f)
+{
+	const struct fact_session *s = wfg_session(g);
+	bool found = false;
+	json_t *j;
+
+	if (!s->unbind)
+		return json_null();
+	for (size_t i = 0; i < f->n; i++)
+		found |= f->f[i].code == FINDING_UNBIND;
+	j = json_object();
+	set(&j, "device", text(s->unbind));
+	set(&j, "mount", text(s->unbind_mount));
+	set(&j, "effect", found ? text(fact_unbind_name(s->unbind_effect)) : json_null());
+	return j;
 }
 
 static json_t *end_object(const struct fact_end *e)
@@ -331,6 +402,7 @@ static json_t *coverage(const struct wfg *g)
 	set(&j, "torn", total(wfg_losses(g, LOSS_TORN)));
 	set(&j, "probes", probes);
 	set(&j, "losses", losses);
+	set(&j, "pins", pins_scan(wfg_session(g)));
 	return j;
 }
 
@@ -374,6 +446,8 @@ static json_t *document(const struct wfg *g, const struct findings *f)
 	set(&j, "findings", findings(g, f));
 	set(&j, "coverage", coverage(g));
 	set(&j, "ended", ended(g));
+	set(&j, "pins", pins(g));
+	set(&j, "unbind", unbind(g, f));
 	return j;
 }
 

@@ -12,6 +12,7 @@
 #define MAX_HOLDERS  12 /* holders of a page that are shown without -v */
 #define MAX_TASKS    8  /* tasks of a holder, and causes, likewise */
 #define MAX_ENDS     12 /* waits that are over, likewise */
+#define MAX_PAGES    12 /* held pages, likewise */
 #define NSEC_PER_SEC 1000000000ULL
 
 #define INDENT          "         " /* as wide as a heading with its padding */
@@ -170,17 +171,22 @@ static void add_kinds(struct strbuf *sb, const struct wfg_page *page)
 	sb_putc(sb, ')');
 }
 
+static void add_page(struct strbuf *sb, const struct wfg_page *page)
+{
+	sb_printf(sb, "references %lld, idle at %lld: %lld busy", (long long)page->p.refs,
+		  (long long)page->p.idle_refs, (long long)page->busy);
+	add_kinds(sb, page);
+	sb_printf(sb, ", %lld explained, %lld unexplained",
+		  (long long)(page->busy - page->unattributed), (long long)page->unattributed);
+}
+
 static void say_page(struct report *r, const struct wfg_page *page)
 {
 	struct strbuf sb = { 0 };
 
 	if (!page)
 		return;
-	sb_printf(&sb, "references %lld, idle at %lld: %lld busy", (long long)page->p.refs,
-		  (long long)page->p.idle_refs, (long long)page->busy);
-	add_kinds(&sb, page);
-	sb_printf(&sb, ", %lld explained, %lld unexplained",
-		  (long long)(page->busy - page->unattributed), (long long)page->unattributed);
+	add_page(&sb, page);
 	say(r, "  page       ", INDENT_EVIDENCE, &sb);
 }
 
@@ -239,6 +245,16 @@ static void say_holder(struct report *r, const struct wfg_hold *h, const struct 
 	say_more(r, INDENT_EVIDENCE, h->nr_releasers - n, "tasks");
 }
 
+static void say_holders(struct report *r, const struct wfg_page *page,
+			const struct wfg_task *waiter)
+{
+	u32 holds = page ? page->nr_holds : 0, n = shown(r, holds, MAX_HOLDERS);
+
+	for (u32 i = 0; i < n; i++)
+		say_holder(r, page->holds[i], waiter);
+	say_more(r, INDENT_EVIDENCE, holds - n, "holders");
+}
+
 static void say_queued(struct report *r, const struct wfg_wait *w)
 {
 	for (u32 i = 0; r->opts->verbose && i < w->nr_queued; i++) {
@@ -255,15 +271,10 @@ static void say_queued(struct report *r, const struct wfg_wait *w)
 
 static void say_evidence(struct report *r, const struct wfg_wait *w)
 {
-	u32 holds = w->page ? w->page->nr_holds : 0;
-	u32 n = shown(r, holds, MAX_HOLDERS);
-
 	fputs("EVIDENCE\n", r->out);
 	say_waiter(r, w);
 	say_page(r, w->page);
-	for (u32 i = 0; i < n; i++)
-		say_holder(r, w->page->holds[i], w->task);
-	say_more(r, INDENT_EVIDENCE, holds - n, "holders");
+	say_holders(r, w->page, w->task);
 	say_queued(r, w);
 }
 
@@ -276,7 +287,8 @@ static void say_finding(struct report *r, const struct finding *f)
 	say_section(r, "CAUSE    ", &f->cause);
 	say_section(r, "IMPACT   ", &f->impact);
 	say_advice(r, f);
-	say_evidence(r, f->wait);
+	if (f->wait)
+		say_evidence(r, f->wait);
 	fputc('\n', r->out);
 }
 
@@ -358,10 +370,35 @@ static void say_trust(struct report *r, bool ages)
 	say_gaps(r);
 }
 
+static void unbind_nothing_found(struct strbuf *sb, const struct wfg *g)
+{
+	const struct fact_session *s = wfg_session(g);
+
+	if (wfg_losses(g, LOSS_LOST) || !s->pins_pages)
+		sb_printf(sb,
+			  "UNKNOWN: not every page of %s could be looked at; of the others none is "
+			  "referenced.",
+			  s->unbind);
+	else
+		sb_printf(sb,
+			  "OK: no page of %s is referenced: unbinding it now would neither hang "
+			  "nor crash.",
+			  s->unbind);
+	if (s->unbind_mount)
+		sb_printf(sb,
+			  " But a filesystem on it is mounted on %s: unmount it first, as a page "
+			  "may be referenced at any moment.",
+			  s->unbind_mount);
+}
+
 void report_nothing_found(struct strbuf *sb, const struct wfg *g)
 {
 	const char *scope = wfg_session(g)->scope;
 
+	if (wfg_session(g)->unbind) {
+		unbind_nothing_found(sb, g);
+		return;
+	}
 	if (wfg_losses(g, LOSS_LOST))
 		sb_puts(sb,
 			"UNKNOWN: records were lost; nobody was seen to wait for a busy DAX page on ");
@@ -377,6 +414,71 @@ int report_trust(FILE *out, const struct wfg *g)
 
 	say_trust(&r, false);
 	return r.err ? r.err : stream_finish(out);
+}
+
+static const struct wfg_wait *wait_for(const struct wfg *g, const struct wfg_page *page)
+{
+	for (size_t i = 0; i < wfg_nr_waits(g); i++)
+		if (wfg_wait(g, i)->page == page)
+			return wfg_wait(g, i);
+	return NULL;
+}
+
+static void say_held_page(struct report *r, const struct wfg_page *page)
+{
+	const struct wfg_wait *wait = wait_for(r->g, page);
+	struct strbuf sb = { 0 };
+
+	phrase_page_of_file(&sb, page);
+	if (wait) {
+		sb_puts(&sb, ", for which ");
+		phrase_task(&sb, wait->task);
+		sb_puts(&sb, " waits, see above");
+		say(r, "  page       ", INDENT_EVIDENCE, &sb);
+		return;
+	}
+	sb_puts(&sb, ": ");
+	add_page(&sb, page);
+	say(r, "  page       ", INDENT_EVIDENCE, &sb);
+	say_holders(r, page, NULL);
+}
+
+static void add_looked_at(struct strbuf *sb, const struct fact_session *s)
+{
+	sb_printf(sb, " among %llu pages of DAX memory, looked at in ",
+		  (unsigned long long)s->pins_pages);
+	phrase_time(sb, s->pins_ns);
+	if (s->pins_left)
+		sb_printf(sb, "; %llu were not looked at", (unsigned long long)s->pins_left);
+	sb_putc(sb, '.');
+}
+
+/* Every held page, if they were looked for. */
+static void say_held(struct report *r)
+{
+	const struct fact_session *s = wfg_session(r->g);
+	u32 n = 0, left = 0, max = r->opts->verbose ? UINT32_MAX : MAX_PAGES;
+	struct strbuf sb = { 0 };
+
+	if (!s->pins_pages)
+		return;
+	for (size_t i = 0; i < wfg_nr_pages(r->g); i++)
+		n += wfg_page_is_held(r->g, wfg_page(r->g, i));
+	phrase_count(&sb, n, s->unbind ? "referenced page" : "held page");
+	add_looked_at(&sb, s);
+	say(r, "HELD     ", INDENT, &sb);
+	for (size_t i = 0; i < wfg_nr_pages(r->g); i++) {
+		const struct wfg_page *page = wfg_page(r->g, i);
+
+		if (!wfg_page_is_held(r->g, page))
+			continue;
+		if (n - left > max) {
+			left++;
+			continue;
+		}
+		say_held_page(r, page);
+	}
+	say_more(r, INDENT_EVIDENCE, left, "pages");
 }
 
 static void say_nothing_found(struct report *r)
@@ -416,6 +518,7 @@ int view_report(FILE *out, const struct wfg *g, const struct findings *f,
 	if (!f->n)
 		say_nothing_found(&r);
 	if (!opts->quiet) {
+		say_held(&r);
 		say_ends(&r);
 		say_trust(&r, f->n);
 	}

@@ -132,7 +132,7 @@ static int follow_begun(struct watch *w, const struct wfg *shown)
 	int err = 0;
 
 	for (size_t i = 0; w->follow && i < w->f.n && !err; i++)
-		if (!shown || !wfg_still_waits(shown, w->f.f[i].wait))
+		if (w->f.f[i].wait && (!shown || !wfg_still_waits(shown, w->f.f[i].wait)))
 			err = view_begun(w->follow, w->g, &w->f.f[i]);
 	return err;
 }

@@ -1163,12 +1163,135 @@ static void nothing_found(void **state)
 	wfg_free(g);
 }
 
+/* A held page that nobody waits for: the scene without its waiter. */
+static void held_page(struct scene *s)
+{
+	s->session.pins_pages = 131072;
+	ADD(s->g, FACT_PAGE, page, s->page);
+	if (s->page.file)
+		ADD(s->g, FACT_FILE, file, s->file);
+	scene_task(s, make_task(31802, "feeder"));
+	scene_pipe(s, "pipe:[88123]", 31802, 3);
+	ADD(s->g, FACT_SESSION, session, s->session);
+	assert_int_equal(wfg_link(s->g), 0);
+	assert_int_equal(diagnose(s->g, &s->f), 0);
+}
+
+static void held_page_is_no_finding(void **state)
+{
+	struct scene *s = *state;
+
+	held_page(s);
+	assert_int_equal(s->f.n, 0);
+	assert_true(wfg_page_is_held(s->g, wfg_page(s->g, 0)));
+	assert_status(s, 0);
+}
+
+static void orphan(void **state)
+{
+	struct scene *s = *state;
+
+	s->page.file = 0;
+	s->page.index = FACT_UNKNOWN;
+	s->page.orphan = true;
+	s->page.device = "pmem0";
+	s->page.device_offset = 0x41000;
+	held_page(s);
+	assert_int_equal(s->f.n, 1);
+	assert_int_equal(s->f.f[0].code, FINDING_UNPROTECTED_FREE);
+	assert_null(s->f.f[0].wait);
+	assert_has(s->f.f[0].text,
+		   "page frame 0x140041 (byte 266240 of pmem0) of no file any more");
+	assert_has(s->f.f[0].text, "pipe:[88123] by feeder[31802]");
+	assert_has(s->f.f[0].cause.s[0], "[exact] page frame 0x140041");
+	assert_no_command(&s->f.f[0], "kill");
+	/* nobody waits */
+	assert_status(s, 0);
+}
+
+static void unbind(void **state)
+{
+	static const char *const said[] = { "hang, or crash", "hang, unkillable",
+					    "crash this kernel" };
+	struct scene *s = *state;
+
+	for (int effect = 0; effect < UNBIND_MAX; effect++) {
+		scene_free(s);
+		*s = (struct scene){ 0 };
+		scene_init(s);
+		s->session.unbind = "pmem0";
+		s->session.unbind_mount = "/pmem1";
+		s->session.unbind_effect = effect;
+		held_page(s);
+		assert_int_equal(s->f.n, 1);
+		assert_int_equal(s->f.f[0].code, FINDING_UNBIND);
+		assert_has(s->f.f[0].text, said[effect]);
+		assert_has(s->f.f[0].text, "unbinding pmem0");
+		assert_has(s->f.f[0].text, "feeder[31802]");
+		assert_has(s->f.f[0].advice[0].action, "unmount /pmem1");
+		assert_status(s, 10);
+	}
+}
+
+static void unbind_unexplained(void **state)
+{
+	struct scene *s = *state;
+
+	s->session.unbind = "pmem0";
+	s->page.refs = 3;
+	held_page(s);
+	assert_status(s, 11);
+}
+
+/* From 6.15 on each page table entry is a reference, but somebody who only maps does not hold. */
+static void unbind_mapped(void **state)
+{
+	struct fact_releaser rel = { .task = task_id(31802), .fd = -1 };
+	struct fact_hold h = make_hold(HOW_MAPPING, CONF_EXACT);
+	struct scene *s = *state;
+
+	scene_zero_based(s, 1, 1);
+	s->session.unbind = "pmem0";
+	s->session.unbind_effect = UNBIND_CRASHES;
+	ADD(s->g, FACT_PAGE, page, s->page);
+	ADD(s->g, FACT_FILE, file, s->file);
+	scene_task(s, make_task(31802, "feeder"));
+	scene_hold(s, h, &rel, 1);
+	ADD(s->g, FACT_SESSION, session, s->session);
+	assert_int_equal(wfg_link(s->g), 0);
+	assert_int_equal(diagnose(s->g, &s->f), 0);
+	assert_int_equal(s->f.n, 1);
+	assert_has(s->f.f[0].text, "nobody pins it");
+	assert_status(s, 10);
+	s->session.unbind = NULL;
+	ADD(s->g, FACT_SESSION, session, s->session);
+	assert_false(wfg_page_is_held(s->g, wfg_page(s->g, 0)));
+}
+
+/* A wait elsewhere on the machine is not what was asked about. */
+static void unbind_nothing(void **state)
+{
+	const struct fact_loss lost = { LOSS_LOST, 1, "scan for held pages" };
+	struct scene *s = *state;
+
+	s->session.unbind = "pmem0";
+	ADD(s->g, FACT_SESSION, session, s->session);
+	assert_int_equal(wfg_link(s->g), 0);
+	assert_int_equal(diagnose(s->g, &s->f), 0);
+	assert_int_equal(s->f.n, 0);
+	assert_status(s, 0);
+	ADD(s->g, FACT_LOSS, loss, lost);
+	assert_status(s, 13);
+}
+
 static void code_names(void **state)
 {
 	(void)state;
 	assert_string_equal(finding_code_name(FINDING_BLOCKED), "BLOCKED");
 	assert_string_equal(finding_code_name(FINDING_LOST_WAKEUP), "LOST_WAKEUP");
 	assert_string_equal(finding_code_name(FINDING_SELF_DEADLOCK), "SELF_DEADLOCK");
+	assert_string_equal(finding_code_name(FINDING_UNPROTECTED_FREE), "UNPROTECTED_FREE");
+	assert_string_equal(finding_code_name(FINDING_UNBIND), "UNBIND");
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown)
@@ -1247,6 +1370,12 @@ int main(void)
 		TEST(impact_counts_the_queue),
 		TEST(a_lock_wait_names_no_holder),
 		TEST(worst_first_then_oldest),
+		TEST(held_page_is_no_finding),
+		TEST(orphan),
+		TEST(unbind),
+		TEST(unbind_unexplained),
+		TEST(unbind_mapped),
+		TEST(unbind_nothing),
 		cmocka_unit_test(nothing_found),
 		cmocka_unit_test(code_names),
 	};

@@ -478,6 +478,43 @@ static void numbers_beyond_json(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown)
 
+static void pins_not_looked_for(void **state)
+{
+	json_t *doc = linked_document(*state);
+
+	assert_null_at(doc, "pins");
+	assert_null_at(doc, "unbind");
+	assert_null_at(doc, "coverage.pins");
+	json_decref(doc);
+}
+
+static void pins_and_unbind(void **state)
+{
+	struct scene *s = *state;
+	json_t *doc;
+
+	s->session.pins_pages = 4096;
+	s->session.pins_ns = SECOND / 2;
+	s->session.unbind = "pmem0";
+	s->session.unbind_effect = UNBIND_HANGS;
+	scene_task(s, make_task(31802, "feeder"));
+	scene_pipe(s, "pipe:[88123]", 31802, 3);
+	doc = linked_document(s);
+	assert_int_equal(json_array_size(at(doc, "pins")), 1);
+	assert_string_equal(string_at(doc, "pins.0.file.path"), "/pmem1/db/seg.0042");
+	assert_int_equal(json_integer_value(at(doc, "pins.0.page.index")), 0x1a3);
+	assert_int_equal(json_integer_value(at(doc, "pins.0.holders.0.tasks.0.pid")), 31802);
+	assert_string_equal(string_at(doc, "pins.0.waits.0"), "w1");
+	assert_int_equal(json_integer_value(at(doc, "coverage.pins.pages")), 4096);
+	assert_int_equal(json_integer_value(at(doc, "coverage.pins.left")), 0);
+	assert_string_equal(string_at(doc, "unbind.device"), "pmem0");
+	assert_string_equal(string_at(doc, "unbind.effect"), "hangs");
+	assert_null_at(doc, "unbind.mount");
+	assert_string_equal(string_at(doc, "findings.1.code"), "UNBIND");
+	assert_int_equal(json_array_size(at(doc, "findings.1.waits")), 0);
+	json_decref(doc);
+}
+
 static void waits_that_ended(void **state)
 {
 	struct scene *s = *state;
@@ -512,6 +549,7 @@ int main(void)
 		TEST(the_contract),        TEST(the_values),          TEST(unknown_is_null),
 		TEST(no_file_and_no_page), TEST(an_eviction),         TEST(nothing_found),
 		TEST(hostile_strings),     TEST(numbers_beyond_json), TEST(waits_that_ended),
+		TEST(pins_not_looked_for), TEST(pins_and_unbind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,6 +74,64 @@ static void waiter_stacks(struct scene *s)
 	s->waiter.ustack.why_missing = "the program was replaced since it started";
 }
 
+/* The scene's page, held by a pipe, and nobody who waits. */
+static void held_report(struct scene *s, const char *name)
+{
+	const struct view_opts opts = { 0 };
+	char *text;
+
+	s->session.pins_pages = 131072;
+	s->session.pins_ns = 12000000;
+	ADD(s->g, FACT_PAGE, page, s->page);
+	ADD(s->g, FACT_FILE, file, s->file);
+	scene_task(s, make_task(31802, "feeder"));
+	scene_pipe(s, "pipe:[88123]", 31802, 3);
+	ADD(s->g, FACT_SESSION, session, s->session);
+	assert_int_equal(wfg_link(s->g), 0);
+	assert_int_equal(diagnose(s->g, &s->f), 0);
+	text = report(s, &opts);
+	assert_golden("golden", name, text);
+	free(text);
+}
+
+static void pins(void **state)
+{
+	held_report(*state, "pins");
+}
+
+static void unprotected(void **state)
+{
+	struct scene *s = *state;
+
+	s->page.file = 0;
+	s->page.index = FACT_UNKNOWN;
+	s->page.orphan = true;
+	s->page.device = "pmem0";
+	s->page.device_offset = 0x41000;
+	s->session.pins_left = 1000;
+	held_report(s, "unprotected");
+}
+
+static void unbind(void **state)
+{
+	struct scene *s = *state;
+
+	s->session.unbind = "pmem0";
+	s->session.unbind_mount = "/pmem1";
+	s->session.unbind_effect = UNBIND_CRASHES;
+	held_report(s, "unbind");
+}
+
+static void unbind_ok(void **state)
+{
+	struct scene *s = *state;
+
+	s->page.refs = s->page.idle_refs;
+	s->session.unbind = "pmem0";
+	s->session.unbind_mount = "/pmem1";
+	held_report(s, "unbind_ok");
+}
+
 static void vmsplice(void **state)
 {
 	struct scene *s = *state;
@@ -455,6 +513,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(vmsplice),
+		TEST(pins),
+		TEST(unprotected),
+		TEST(unbind),
+		TEST(unbind_ok),
 		TEST(two_holders),
 		TEST(direct_io),
 		TEST(mapping),

@@ -14,6 +14,7 @@ from calls import calls
 from hang import (HUGE_INDEX, HUGE_PAGES, INDEX, MAIN_OPS, RANGE_OPS, Advice, AsyncIO, DirectIO,
                   EveryAdvice, Eviction, LostWakeup, PipeHolder, Quiet, Retouch, Scenario,
                   SelfClose, SelfExit, SelfTruncate, Session, SharedPipe, Umount)
+from held import held
 from innocents import innocents
 from memscan import memscan
 from operations import operations
@@ -95,7 +96,7 @@ def unusual():
 def catalogue():
     """Fresh scenarios in the order in which they run on each filesystem."""
     return [*ordinary(), *pipes(), *network(), *blockio(), *memscan(), *calls(), *shared(),
-            *operations(), *innocents(), *unusual(), *refusals()]
+            *operations(), *innocents(), *held(), *unusual(), *refusals()]
 
 
 def plan(globs, filesystems=stage.FILESYSTEMS, turn=(0, 1)):

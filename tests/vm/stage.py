@@ -66,6 +66,8 @@ class Kernel:
         # The only put that wakes waiters on such a kernel, which bio completion does not use.
         self.bio_release_may_not_wake = bool(
             re.search(r" __put_devmap_managed_page_refs\b", symbols))
+        # Of nd_pmem: its pages count as users of the device's queue, which unbinding waits for.
+        self.unbind_waits_for_pages = " pmem_pagemap_kill\t" in symbols
         self.registers_rings = bool(re.search(r" io_ringfd_register\b", symbols))
 
     def idle_refs(self):

@@ -291,7 +291,7 @@ INSPECTIONS = re.compile(r"dmsetup info [\w./-]+")
 PROOFS = {
     "advice-coredump", "advice-deferred", "advice-dio", "advice-fuse", "advice-loop", "advice-nbd",
     "advice-orphan", "advice-process-vm", "advice-retouch", "advice-socket", "advice-stopped",
-    "advice-vmsplice", "iomax-aio", "lost-wakeup", "self/close", "self/ftruncate",
+    "advice-vmsplice", "before-unbind", "iomax-aio", "lost-wakeup", "self/close", "self/ftruncate", "unprotected",
 }
 
 

@@ -91,9 +91,7 @@ static void add_page(struct top *t, const struct wfg_page *p)
 {
 	struct strbuf *sb = pane_scratch(t);
 
-	phrase_page(sb, p);
-	sb_puts(sb, " of ");
-	phrase_file(sb, p->file);
+	phrase_page_of_file(sb, p);
 	sb_printf(sb, ": %lld busy", (long long)p->busy);
 	lines_add(&t->lines, ATTR_TITLE, sb->s);
 	for (u32 i = 0; i < p->nr_holds; i++)
@@ -107,16 +105,46 @@ static void add_page(struct top *t, const struct wfg_page *p)
 	lines_add(&t->lines, ATTR_WARN, sb->s);
 }
 
+static bool is_waited_for(const struct wfg *g, size_t page)
+{
+	for (size_t i = 0; i < wfg_nr_waits(g); i++)
+		if (wfg_wait(g, i)->page == wfg_page(g, page))
+			return true;
+	return false;
+}
+
+/* How far the collector has come that looks at every page, in as many looks as it needs. */
+static void add_progress(struct top *t)
+{
+	const struct fact_session *s = wfg_session(t->g);
+	struct strbuf *sb = pane_scratch(t);
+	u64 total = s->pins_pages + s->pins_left;
+
+	if (!total) {
+		sb_puts(sb, "Only pages that somebody waits for are looked at.");
+	} else {
+		sb_printf(sb, "Looked at %llu of %llu pages of DAX memory",
+			  (unsigned long long)s->pins_pages, (unsigned long long)total);
+		sb_puts(sb, s->pins_left ? ", a part in each look." : ".");
+	}
+	lines_add(&t->lines, ATTR_DIM, sb->s);
+}
+
 void pane_holds(struct top *t, struct canvas *c, struct area a)
 {
-	size_t n = t->g ? wfg_nr_pages(t->g) : 0;
+	size_t n = t->g ? wfg_nr_pages(t->g) : 0, held = 0;
 
 	lines_reset(&t->lines, c->w);
-	for (size_t i = 0; i < n; i++)
+	if (t->g)
+		add_progress(t);
+	for (size_t i = 0; i < n; i++) {
+		if (!wfg_page_is_held(t->g, wfg_page(t->g, i)) && !is_waited_for(t->g, i))
+			continue;
 		add_page(t, wfg_page(t->g, i));
-	if (!n)
-		lines_add(&t->lines, ATTR_NORMAL,
-			  "No held page was looked for: nobody waits for one.");
+		held++;
+	}
+	if (!held)
+		lines_add(&t->lines, ATTR_NORMAL, "No held page was seen.");
 	pane_text(t, c, a, "held pages");
 }
 
