@@ -13,6 +13,7 @@
 #include "util/log.h"
 #include "opts/opts.h"
 #include "util/std.h"
+#include "view/hist.h"
 #include "watch/pace.h"
 #include "watch/watch.h"
 
@@ -58,7 +59,8 @@ static int look_replay(void *arg, fact_sink_fn sink, void *sink_arg, struct refu
 	return recording_next(arg, sink, sink_arg, why);
 }
 
-static int show(const struct opts *o, const struct wfg *g, const struct findings *f)
+static int show(const struct opts *o, const struct wfg *g, const struct findings *f,
+		const struct hist *hist)
 {
 	struct view_opts view = {
 		.stacks = o->stacks,
@@ -69,7 +71,9 @@ static int show(const struct opts *o, const struct wfg *g, const struct findings
 	if (o->ndjson || o->recorder)
 		return 0;
 	if (o->folded)
-		return view_folded(stdout, g);
+		return view_folded(stdout, g, o->folded);
+	if (o->hist)
+		return view_hist(stdout, g, hist);
 	return o->json ? view_json(stdout, g, f, &view) : view_report(stdout, g, f, &view);
 }
 
@@ -93,7 +97,7 @@ static int check(const struct opts *o, struct wfg *g, struct refusal *why)
 	int err = wfg_link(g);
 
 	if (!err)
-		err = o->json ? show(o, g, &none) : view_check(stdout, g, &found);
+		err = o->json ? show(o, g, &none, NULL) : view_check(stdout, g, &found);
 	return err ? refuse_output(why, err) : found.status;
 }
 
@@ -165,7 +169,7 @@ static int close_files(const struct opts *o, struct watch *w, struct refusal *wh
 /* Prints what was seen. The exit status, or -1 with *why filled. */
 static int explain(const struct opts *o, const struct watch *w, struct refusal *why)
 {
-	int err = show(o, w->g, &w->f);
+	int err = show(o, w->g, &w->f, w->hist);
 
 	if (err)
 		return refuse_output(why, err);
@@ -191,7 +195,9 @@ static int watch_and_explain(const struct opts *o, struct watch *w, struct refus
 
 static int run(const struct opts *o, struct refusal *why)
 {
+	struct hist hist = { 0 };
 	struct watch w = {
+		.hist = &hist,
 		.once = !o->read && !opts_watch(o),
 		.interval_ns = o->interval_ns,
 		.duration_ns = o->duration_ns,

@@ -30,12 +30,16 @@ int view_report(FILE *out, const struct wfg *g, const struct findings *f,
 int view_json(FILE *out, const struct wfg *g, const struct findings *f,
 	      const struct view_opts *opts);
 
+enum view_folded { FOLDED_NONE = 0, FOLDED_WAIT, FOLDED_HOLD };
+
 /*
- * Stacks of the waiters, one on a line, as flamegraph.pl reads them: command, user and kernel frames
- * from the outermost to the innermost, and for how many microseconds it has slept. Waits of
- * unknown age are left out. 0, -ENOMEM or -errno of the stream.
+ * Stacks, one on a line, as flamegraph.pl reads them: command, user and kernel frames from the
+ * outermost to the innermost, and a number of microseconds. Those of the waiters, and how long they
+ * have slept; or those of all who can release a page, with the mechanism as the innermost frame, and
+ * how long it has been held. What is of unknown age, or only a candidate, is left out. 0, -ENOMEM or
+ * -errno of the stream.
  */
-int view_folded(FILE *out, const struct wfg *g);
+int view_folded(FILE *out, const struct wfg *g, enum view_folded which);
 
 /* One line for a wait that began, and for one that is over; g has the time. As above. */
 int view_begun(FILE *out, const struct wfg *g, const struct finding *f);

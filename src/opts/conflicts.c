@@ -29,15 +29,19 @@ static const char *check_output(const struct opts *o)
 {
 	bool watches = opts_watch(o);
 
-	if (o->json + o->ndjson + o->folded > 1)
-		return "--json, --ndjson and --folded exclude each other";
-	if (o->follow && (o->json || o->folded))
-		return "--follow prints lines as they come: it excludes --json and --folded";
+	if (o->json + o->ndjson + !!o->folded + o->hist > 1)
+		return "--json, --ndjson, --folded and --hist exclude each other";
+	if (o->hist && !watches && !o->read)
+		return "--hist is of waits that ended: it needs --read, --duration, --count, "
+		       "--until-stuck or a COMMAND";
+	if (o->follow && (o->json || o->folded || o->hist))
+		return "--follow prints lines as they come: it excludes --json, --folded and "
+		       "--hist";
 	if (o->check &&
 	    (o->nr_paths || o->exit_code || o->folded || o->ndjson || o->write || watches))
 		return "--check looks at the machine, not at waits: it excludes PATH, --exit-code, "
 		       "--ndjson, --folded, --write and what watches";
-	if (o->recorder && (o->write || o->json || o->ndjson || o->folded || o->follow))
+	if (o->recorder && (o->write || o->json || o->ndjson || o->folded || o->hist || o->follow))
 		return "--recorder only records: it excludes --write and other output";
 	if (o->keep_size && !o->recorder)
 		return "--keep-size is the size of what --recorder keeps";

@@ -39,7 +39,8 @@ struct opts {
 	u32 verbose;
 	bool json;
 	bool ndjson;
-	bool folded;
+	bool hist;
+	enum view_folded folded;
 	bool follow;
 	bool check;
 	bool exit_code;

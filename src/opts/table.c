@@ -28,6 +28,18 @@ static const char *stacks_word(u32 i)
 	return words[i];
 }
 
+static const char *folded_word(u32 i)
+{
+	static const char *const words[] = {
+		[FOLDED_NONE] = "none",
+		[FOLDED_WAIT] = "wait",
+		[FOLDED_HOLD] = "hold",
+		[FOLDED_HOLD + 1] = NULL,
+	};
+
+	return words[i];
+}
+
 static const char *color_word(u32 i)
 {
 	static const char *const words[] = {
@@ -73,8 +85,11 @@ const struct opt_def opt_table[] = {
 	{ 'J', "json", ARG_NO, NULL, OUTPUT, "one JSON document", DAXTRACE, IS(FLAG, json) },
 	{ 'j', "ndjson", ARG_NO, NULL, OUTPUT, "the facts instead, one per line, as they come",
 	  DAXTRACE, IS(FLAG, ndjson) },
-	{ 0, "folded", ARG_NO, NULL, OUTPUT, "the waiters' stacks, for flamegraph.pl", DAXTRACE,
-	  IS(FLAG, folded) },
+	{ 0, "folded", ARG_OPTIONAL, "WHICH", OUTPUT,
+	  "stacks for flamegraph.pl: of wait (default) or hold", DAXTRACE, IS(WORD, folded),
+	  .word = folded_word, .otherwise = "wait", .wanted = "wait or hold" },
+	{ 0, "hist", ARG_NO, NULL, OUTPUT, "how long the waits lasted that ended, as a histogram",
+	  DAXTRACE, IS(FLAG, hist) },
 	{ 'k', "stacks", ARG_OPTIONAL, "WHICH", OUTPUT,
 	  "with stacks: kernel, user, both (default) or none", BOTH, IS(WORD, stacks),
 	  .word = stacks_word, .otherwise = "both", .wanted = "kernel, user, both or none" },

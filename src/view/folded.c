@@ -32,22 +32,52 @@ static void add_stack(struct strbuf *sb, const struct fact_stack *s)
 	}
 }
 
-static int put_stack(FILE *out, const struct fact_task *t)
+/* A line for a task; how, the last frame, is what it does with the page; NULL none. */
+static int put_stack(FILE *out, const struct fact_task *t, const char *how, u64 ns)
 {
 	struct strbuf sb = { 0 };
 	int err;
 
-	add_frame(&sb, t->comm);
-	add_stack(&sb, &t->ustack);
-	add_stack(&sb, &t->kstack);
+	add_frame(&sb, t ? t->comm : "(no task)");
+	if (t) {
+		add_stack(&sb, &t->ustack);
+		add_stack(&sb, &t->kstack);
+	}
+	if (how)
+		sb_printf(&sb, ";[%s]", how);
 	err = sb.failed ? -ENOMEM : 0;
 	if (!err)
-		fprintf(out, "%s %llu\n", sb.s, (unsigned long long)(t->asleep_ns / NSEC_PER_USEC));
+		fprintf(out, "%s %llu\n", sb.s, (unsigned long long)(ns / NSEC_PER_USEC));
 	sb_free(&sb);
 	return err;
 }
 
-int view_folded(FILE *out, const struct wfg *g)
+static int put_hold(FILE *out, const struct wfg_hold *h)
+{
+	const char *how = fact_how_name(h->h.how);
+	int err = 0;
+
+	if (h->h.held_ns == FACT_UNKNOWN || h->h.confidence == CONF_CANDIDATE)
+		return 0;
+	for (u32 i = 0; i < h->nr_releasers && !err; i++)
+		err = put_stack(out, &h->releasers[i].task->t, how, h->h.held_ns);
+	return h->nr_releasers ? err : put_stack(out, NULL, how, h->h.held_ns);
+}
+
+static int put_holds(FILE *out, const struct wfg *g)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < wfg_nr_pages(g); i++) {
+		const struct wfg_page *p = wfg_page(g, i);
+
+		for (u32 j = 0; j < p->nr_holds && !err; j++)
+			err = put_hold(out, p->holds[j]);
+	}
+	return err;
+}
+
+static int put_waits(FILE *out, const struct wfg *g)
 {
 	int err = 0;
 
@@ -55,7 +85,14 @@ int view_folded(FILE *out, const struct wfg *g)
 		const struct fact_task *t = &wfg_wait(g, i)->task->t;
 
 		if (t->asleep_ns != FACT_UNKNOWN)
-			err = put_stack(out, t);
+			err = put_stack(out, t, NULL, t->asleep_ns);
 	}
+	return err;
+}
+
+int view_folded(FILE *out, const struct wfg *g, enum view_folded which)
+{
+	int err = which == FOLDED_HOLD ? put_holds(out, g) : put_waits(out, g);
+
 	return err ? err : stream_finish(out);
 }

@@ -30,6 +30,8 @@ static int keep_end(struct watch *w, const struct fact_end *end)
 	slot->path = end->path ? strdup(end->path) : NULL;
 	if (end->path && !slot->path)
 		return -ENOMEM;
+	if (w->hist)
+		hist_add(w->hist, end);
 	return w->follow ? view_ended(w->follow, w->now, end) : 0;
 }
 

@@ -9,6 +9,7 @@
 #include <daxtop/diagnose.h>
 
 #include "record/ring.h"
+#include "view/hist.h"
 
 #define WATCH_ENDS_MAX 1000 /* waits that ended and are told at the end; others count as lost */
 
@@ -30,6 +31,7 @@ struct watch {
 	u32 count;                    /* ends when so many waits have ended; 0: never */
 	char *const *command;         /* run it, and end when it does; NULL none */
 	FILE *follow;                 /* one line for each wait that begins or ends; NULL no */
+	struct hist *hist;            /* counts the waits that end; NULL no */
 	struct recording_out *stream; /* gets all facts; NULL none. Its errors end the watch. */
 	struct ring *ring;            /* the same; NULL none */
 	struct recording_out *file;   /* the same, but its errors do not: see file_err; NULL none */

@@ -77,6 +77,11 @@ is "a recording is for its owner only" "$(stat -c %a "$work/hang.dxt")" = 600
 run -r "$work/hang.dxt" -e
 is "a replay tells the finding by its status" "$status" = 10
 
+run -r "$work/hang.dxt" --hist
+says "a recording of one look ends no wait" "$out" "0 waits ended; waiting now: 1"
+run -r "$work/hang.dxt" --folded=hold
+is "holds are folded" "$status" = 0
+
 run --image-read "$image" -j
 echo "$out" >"$work/hang.ndjson"
 is "facts are one object per line" "$(grep -vc '^{.*}$' "$work/hang.ndjson")" = 0

@@ -57,7 +57,8 @@ static char *show(struct wfg *g, size_t *len)
 		abort();
 	view_report(out, g, &f, &opts);
 	view_json(out, g, &f, &opts);
-	view_folded(out, g);
+	view_folded(out, g, FOLDED_WAIT);
+	view_folded(out, g, FOLDED_HOLD);
 	for (size_t i = 0; i < f.n; i++)
 		view_begun(out, g, &f.f[i]);
 	for (size_t i = 0; i < wfg_nr_ends(g); i++)

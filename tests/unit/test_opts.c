@@ -122,6 +122,21 @@ static void stacks(void **state)
 	assert_said("Try 'test_opts --help'");
 }
 
+static void folded_stacks(void **state)
+{
+	struct opts o;
+
+	(void)state;
+	assert_int_equal(parse(&o, "--folded", NULL), OPTS_RUN);
+	assert_int_equal(o.folded, FOLDED_WAIT);
+	assert_int_equal(parse(&o, "--folded=hold", NULL), OPTS_RUN);
+	assert_int_equal(o.folded, FOLDED_HOLD);
+	assert_int_equal(parse(&o, "--folded=all", NULL), STATUS_ERROR);
+	assert_said("--folded=all: it is wait or hold");
+	assert_int_equal(parse(&o, "--hist", "-rx", NULL), OPTS_RUN);
+	assert_true(o.hist);
+}
+
 static void usage_errors(void **state)
 {
 	struct opts o;
@@ -291,6 +306,8 @@ static void not_together(void **state)
 		{ "--follow", "-J" },       { "--check", "-wx" },
 		{ "--check", "-d1s" },      { "--recorder=d", "-wx" },
 		{ "--recorder=d", "-J" },   { "--keep-size=2M", "-J" },
+		{ "--hist", "-J" },         { "--hist", "-e" },
+		{ "--follow", "--hist" },   { "--check", "--hist" },
 		{ "--interval=1s", "-J" },  { "--image-write=x", "-d1s" },
 	};
 	struct opts o;
@@ -473,6 +490,7 @@ int main(void)
 		cmocka_unit_test(nothing_given),
 		cmocka_unit_test(everything_given),
 		cmocka_unit_test(stacks),
+		cmocka_unit_test(folded_stacks),
 		cmocka_unit_test(usage_errors),
 		cmocka_unit_test(unique_prefixes),
 		cmocka_unit_test(search_takes_a_time),

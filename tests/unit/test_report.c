@@ -17,6 +17,7 @@
 
 #include "build_graph.h"
 #include "golden.h"
+#include "view/hist.h"
 #include "util/text.h"
 
 static int setup(void **state)
@@ -501,9 +502,81 @@ static void folded(void **state)
 	s->waiter.ustack = (struct fact_stack){ user, 2, NULL };
 	memcpy(s->waiter.comm, "a;b\n", 5);
 	scene_link(s);
-	assert_int_equal(view_folded(out, s->g), 0);
+	assert_int_equal(view_folded(out, s->g, FOLDED_WAIT), 0);
 	assert_int_equal(fclose(out), 0);
 	assert_string_equal(text, "a_b\\x0a;main;f_g_h;do_sys_truncate;?;schedule 854100000\n");
+	free(text);
+}
+
+/* Whoever could release it, for as long as it is held; an object without a task is there too. */
+static void folded_holds(void **state)
+{
+	static const char *const kernel[] = { "pipe_read+0x3f2/0x480", "vfs_read+0x1/0x2" };
+	struct fact_hold unknown = make_pipe("pipe:[3]"), candidate = make_pipe("pipe:[4]");
+	struct fact_releaser rel[] = { { .task = task_id(7), .fd = 3 }, { .task = task_id(8) } };
+	struct fact_hold shared = make_pipe("pipe:[1]"), nobody = make_pipe("pipe:[2]");
+	struct fact_task t = make_task(7, "reader");
+	struct scene *s = *state;
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	t.kstack = (struct fact_stack){ kernel, 2, NULL };
+	scene_task(s, t);
+	scene_task(s, make_task(8, "writer"));
+	shared.held_ns = 3 * SECOND;
+	nobody.held_ns = SECOND;
+	nobody.how = HOW_ZEROCOPY;
+	candidate.held_ns = SECOND;
+	candidate.confidence = CONF_CANDIDATE;
+	scene_hold(s, shared, rel, 2);
+	scene_hold(s, nobody, NULL, 0);
+	scene_hold(s, unknown, rel, 2);
+	scene_hold(s, candidate, rel, 2);
+	scene_link(s);
+	assert_int_equal(view_folded(out, s->g, FOLDED_HOLD), 0);
+	assert_int_equal(fclose(out), 0);
+	assert_non_null(strstr(text, "reader;vfs_read;pipe_read;[vmsplice] 3000000\n"));
+	assert_non_null(strstr(text, "writer;[vmsplice] 3000000\n"));
+	assert_non_null(strstr(text, "(no_task);[zerocopy] 1000000\n"));
+	assert_int_equal(len, strlen("reader;vfs_read;pipe_read;[vmsplice] 3000000\n"
+				     "writer;[vmsplice] 3000000\n"
+				     "(no_task);[zerocopy] 1000000\n"));
+	free(text);
+}
+
+static void histogram(void **state)
+{
+	static const struct {
+		enum fact_op op;
+		u64 ns;
+	} ends[] = {
+		{ OP_TRUNCATE, 0 },
+		{ OP_TRUNCATE, SECOND / 1000 - 1 },
+		{ OP_TRUNCATE, SECOND / 1000 },
+		{ OP_TRUNCATE, 59 * SECOND },
+		{ OP_EVICT, 100000 * SECOND },
+		{ OP_EVICT, FACT_UNKNOWN },
+		{ OP_ALLOCATE, SECOND },
+		{ OP_OTHER, SECOND },
+	};
+	struct scene *s = *state;
+	struct hist h = { 0 };
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	scene_link(s);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
+		struct fact_end e = { .op = ends[i].op, .waited_ns = ends[i].ns };
+
+		hist_add(&h, &e);
+	}
+	for (u32 i = 0; i < 997; i++)
+		hist_add(&h, &(struct fact_end){ .op = OP_TRUNCATE, .waited_ns = SECOND });
+	assert_int_equal(view_hist(out, s->g, &h), 0);
+	assert_int_equal(fclose(out), 0);
+	assert_golden("golden", "hist", text);
 	free(text);
 }
 
@@ -529,6 +602,8 @@ int main(void)
 		TEST(ok),
 		TEST(ended),
 		TEST(folded),
+		TEST(folded_holds),
+		TEST(histogram),
 		TEST(nothing_found_but_lost),
 		TEST(several_waits),
 		TEST(quiet_prints_verdicts_only),

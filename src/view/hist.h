@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef VIEW_HIST_H
+#define VIEW_HIST_H
+
+#include <stdio.h>
+
+#include <daxtop/model.h>
+
+#include "view/buckets.h"
+
+/* Waits that ended, by how long they lasted. Starts zeroed. */
+struct hist {
+	struct buckets all, op[OP_MAX];
+};
+
+void hist_add(struct hist *h, const struct fact_end *end);
+
+/* Prints it; g tells who still waits. 0, -ENOMEM or -errno of the stream. */
+int view_hist(FILE *out, const struct wfg *g, const struct hist *h);
+
+#endif
