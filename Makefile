@@ -12,6 +12,9 @@ PREFIX  ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR  ?= $(PREFIX)/share/man
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 CLANG   ?= clang
 CLANG_FORMAT ?= clang-format
 PKG_CONFIG   ?= pkg-config
@@ -211,16 +214,23 @@ fmt:
 
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 \
-		$(DESTDIR)$(UNITDIR)
+		$(DESTDIR)$(UNITDIR) $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
 	install -m 0755 $(PROGS) $(DESTDIR)$(SBINDIR)
 	install -m 0644 $(MANUALS) $(DESTDIR)$(MANDIR)/man8
 	install -m 0644 man/daxtrace.5 $(DESTDIR)$(MANDIR)/man5
 	sed 's|@SBINDIR@|$(SBINDIR)|' packaging/daxtrace-recorder.service \
 		>$(DESTDIR)$(UNITDIR)/daxtrace-recorder.service
+	set -e; for prog in daxtrace daxtop; do \
+		$(B)/$$prog --completion=bash >$(DESTDIR)$(BASHDIR)/$$prog; \
+		$(B)/$$prog --completion=zsh >$(DESTDIR)$(ZSHDIR)/_$$prog; \
+		$(B)/$$prog --completion=fish >$(DESTDIR)$(FISHDIR)/$$prog.fish; \
+	done
 
 uninstall:
 	rm -f $(PROGS:$(B)/%=$(DESTDIR)$(SBINDIR)/%) $(MANUALS:man/%=$(DESTDIR)$(MANDIR)/man8/%) \
-		$(DESTDIR)$(MANDIR)/man5/daxtrace.5 $(DESTDIR)$(UNITDIR)/daxtrace-recorder.service
+		$(DESTDIR)$(MANDIR)/man5/daxtrace.5 $(DESTDIR)$(UNITDIR)/daxtrace-recorder.service \
+		$(foreach p,daxtrace daxtop,$(DESTDIR)$(BASHDIR)/$p $(DESTDIR)$(ZSHDIR)/_$p \
+			$(DESTDIR)$(FISHDIR)/$p.fish)
 
 clean:
 	rm -rf $(O)

@@ -239,23 +239,11 @@ static void prepare(struct live *p, const struct opts *o)
 	p->top.feed.delay_ns = o->delay_ns;
 	p->top.feed.replay = o->read;
 	p->top.batch = p->batch;
-}
-
-/* The parts of the options that only the view can check. 0, or -1 with the reason printed. */
-static int take_view_options(struct live *p)
-{
-	char error[MESSAGE] = "";
-
-	if (filter_compile(&p->top.filter, &p->o->filter, error, sizeof(error))) {
-		log_msg(LOG_ERROR, "%s", error);
-		return -1;
-	}
-	if (p->o->sort && !top_sort_by(&p->top, p->o->sort)) {
-		log_msg(LOG_ERROR, "--sort=%s: it is age, pid, comm, op, file or queued",
-			p->o->sort);
-		return -1;
-	}
-	return 0;
+	filter_compile(&p->top.filter, &o->filter);
+	if (o->sort)
+		top_sort_by(&p->top, o->sort);
+	if (o->config_error[0])
+		top_say(&p->top, "%s", o->config_error);
 }
 
 int live_run(const struct opts *o)
@@ -264,9 +252,7 @@ int live_run(const struct opts *o)
 	int status = STATUS_OK;
 
 	prepare(&p, o);
-	if (take_view_options(&p)) {
-		status = STATUS_ERROR;
-	} else if (run_feed(&p)) {
+	if (run_feed(&p)) {
 		log_refusal(p.why.cause, p.why.consequence, p.why.command);
 		status = p.why.status;
 	}

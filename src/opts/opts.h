@@ -29,6 +29,8 @@ struct filter_words {
 	u32 n;
 };
 
+enum { OPTS_ERROR = 256 };
+
 enum color { COLOR_AUTO = 0, COLOR_ALWAYS, COLOR_NEVER };
 
 struct opts {
@@ -67,6 +69,11 @@ struct opts {
 	enum color color;
 	const char *sort; /* a column, "-" before it inverts; NULL by age */
 	struct filter_words filter;
+	const char *config; /* the configuration file; NULL the usual ones */
+	bool no_config;
+	u32 config_filters;            /* so many of the filters are of the file */
+	char config_error[OPTS_ERROR]; /* the first thing that is wrong in it; "" nothing */
+	int shell;                     /* of --completion */
 };
 
 enum opt_arg { ARG_NO, ARG_OPTIONAL, ARG_REQUIRED };
@@ -83,12 +90,14 @@ enum opt_kind {
 	OPT_TIME,    /* u64: ns, from min to max; 0 for one of the words */
 	OPT_SIZE,    /* u64: bytes, from min to max */
 	OPT_FILTER,  /* struct filter_words: one more */
+	OPT_COLUMN,  /* const char *: one of the words, with or without "-" before it */
 	OPT_HELP,
 	OPT_VERSION,
+	OPT_COMPLETION, /* an int: the number of the shell, one of the words */
 };
 
 /*
- * One option: getopt, --help, and what becomes of its argument come from it, and the manual's OPTIONS
+ * One option: getopt, --help, completion, and what becomes of its argument come from it, and the manual's OPTIONS
  * are tested against it.
  */
 struct opt_def {
@@ -106,6 +115,7 @@ struct opt_def {
 	u64 min, max;               /* of numbers; max 0: not bounded */
 	const char *wanted;         /* "a time with a unit", for who gave something else */
 	enum filter_kind filter;    /* of OPT_FILTER */
+	bool setting;               /* may stand in the configuration file */
 };
 
 /* All options of both, in the order of --help; an entry without a name ends them. */
@@ -130,6 +140,9 @@ int opts_filter(struct filter_words *words, char *text, char *error, size_t len)
 
 /* Whether more than one look was asked for. */
 bool opts_watch(const struct opts *o);
+
+/* Prints the completion script for a shell, by its number among the words of --completion. */
+void opts_completion(FILE *out, enum program program, u32 shell);
 
 /* Prints --help. Errors stick in the stream. */
 void opts_help(FILE *out, enum program program);

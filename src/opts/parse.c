@@ -16,7 +16,7 @@
 #define DELAY_NS       1000000000ULL
 #define KEEP_SIZE      (64ULL << 20)
 
-enum { MESSAGE = 256, KEY_LONG = 256 }; /* the latter is that of opt_table[0], without a letter */
+enum { KEY_LONG = 256 }; /* of opt_table[0], if it has no letter */
 
 void opt_getopt_args(struct getopt_args *g, enum program program)
 {
@@ -56,10 +56,18 @@ static int usage_error(void)
 	return STATUS_ERROR;
 }
 
+/* Filters of the command line replace those of the file. */
+static void drop_config_filters(struct opts *o)
+{
+	if (o->config_filters)
+		o->filter.n = 0;
+	o->config_filters = 0;
+}
+
 static int take_option(struct opts *o, enum program program, int key, const char *arg)
 {
 	const struct opt_def *d = opt_of(program, key);
-	char error[MESSAGE];
+	char error[OPTS_ERROR];
 
 	if (key == KEY_PATH) {
 		o->paths[o->nr_paths++] = (char *)arg;
@@ -77,10 +85,37 @@ static int take_option(struct opts *o, enum program program, int key, const char
 	default:
 		break;
 	}
-	if (!opt_take(o, d, arg, error, sizeof(error)))
+	if (d->kind == OPT_FILTER)
+		drop_config_filters(o);
+	if (opt_take(o, d, arg, error, sizeof(error))) {
+		log_msg(LOG_ERROR, "%s", error);
+		return usage_error();
+	}
+	if (d->kind != OPT_COMPLETION)
 		return OPTS_RUN;
-	log_msg(LOG_ERROR, "%s", error);
-	return usage_error();
+	opts_completion(stdout, program, o->shell);
+	return STATUS_OK;
+}
+
+/* The configuration comes before the command line, which can say where it is. */
+static void take_config(struct opts *o, enum program program, int argc, char **argv)
+{
+	struct getopt_args g;
+	int key;
+
+	opt_getopt_args(&g, program);
+	opterr = 0;
+	optind = 0;
+	while ((key = getopt_long(argc, argv, g.shorts, g.longs, NULL)) != -1) {
+		const struct opt_def *d = opt_of(program, key);
+
+		if (d && !strcmp(d->name, "config"))
+			o->config = optarg;
+		/* what only prints something needs no settings */
+		if (d && (!strcmp(d->name, "no-config") || d->kind >= OPT_HELP))
+			o->no_config = true;
+	}
+	opts_config(o);
 }
 
 /* What follows "--": PATHs, or daxtrace's COMMAND, which had better not be empty. */
@@ -128,6 +163,8 @@ int opts_parse(struct opts *o, enum program program, int argc, char **argv)
 	o->search_ns = SEARCH_NS;
 	o->pins_ns = program == DAXTOP ? PINS_TOP_NS : 0;
 	o->stacks = program == DAXTOP ? STACKS_BOTH : STACKS_NONE;
+	if (program == DAXTOP)
+		take_config(o, program, argc, argv);
 	opt_getopt_args(&g, program);
 	/* getopt_long() names the program by argv[0], everything else by its name. */
 	if (argc > 0)

@@ -25,8 +25,15 @@ const struct opt_def *opt_of(enum program program, int key);
 /* Its argument as what it is in o; NULL when none was given. 0, or -EINVAL with the reason in error. */
 int opt_take(struct opts *o, const struct opt_def *d, const char *arg, char *error, size_t len);
 
-/* 0 or -E2BIG. */
-int opt_add_filter(struct filter_words *words, enum filter_kind kind, const char *arg);
+/* The same for a filter. */
+int opt_add_filter(struct filter_words *words, const struct opt_def *d, const char *arg,
+		   char *error, size_t len);
+
+/* Takes the settings of the configuration file, and tells what is wrong with it. */
+void opts_config(struct opts *o);
+
+/* The shells that a completion can be printed for. */
+const char *opt_shell_word(u32 i);
 
 /* Options that exclude each other: what to say, or NULL. */
 const char *opts_conflict(const struct opts *o);

@@ -65,14 +65,6 @@ static const char *wanted(const struct opt_def *d)
 	}
 }
 
-int opt_add_filter(struct filter_words *words, enum filter_kind kind, const char *arg)
-{
-	if (words->n == FILTER_WORDS)
-		return -E2BIG;
-	words->w[words->n++] = (struct filter_word){ kind, arg };
-	return 0;
-}
-
 /* false: the argument is not what it has to be. */
 static bool take(void *at, const struct opt_def *d, const char *arg)
 {
@@ -84,6 +76,7 @@ static bool take(void *at, const struct opt_def *d, const char *arg)
 		++*(u32 *)at;
 		return true;
 	case OPT_WORD:
+	case OPT_COMPLETION:
 		return take_word(d, arg, at);
 	case OPT_NUMBER:
 		return take_number(d, arg, at);
@@ -91,6 +84,9 @@ static bool take(void *at, const struct opt_def *d, const char *arg)
 		return take_time(d, arg, at);
 	case OPT_SIZE:
 		return quantity_size(arg, at) && within(d, *(u64 *)at);
+	case OPT_COLUMN:
+		*(const char **)at = arg;
+		return find_word(d, arg + (*arg == '-')) >= 0;
 	default:
 		*(const char **)at = arg;
 		return true;
@@ -100,12 +96,8 @@ static bool take(void *at, const struct opt_def *d, const char *arg)
 int opt_take(struct opts *o, const struct opt_def *d, const char *arg, char *error, size_t len)
 {
 	arg = arg ? arg : d->otherwise;
-	if (d->kind == OPT_FILTER) {
-		if (!opt_add_filter(&o->filter, d->filter, arg))
-			return 0;
-		snprintf(error, len, "more than %d filters", FILTER_WORDS);
-		return -EINVAL;
-	}
+	if (d->kind == OPT_FILTER)
+		return opt_add_filter(&o->filter, d, arg, error, len);
 	if (take((char *)o + d->at, d, arg))
 		return 0;
 	snprintf(error, len, "--%s=%s: it is %s", d->name, arg, wanted(d));

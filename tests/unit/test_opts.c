@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -416,6 +417,136 @@ static void typed_filters(void **state)
 	assert_int_equal(w.n, 0);
 }
 
+static char settings_dir[] = "/tmp/daxtop-test.XXXXXX", settings[64];
+
+static void write_settings(const char *text)
+{
+	FILE *f = fopen(settings, "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void settings_of_a_file(void **state)
+{
+	struct opts o;
+
+	(void)state;
+	write_settings("# mine\n\n delay = 5s\nascii\n  sort=-pid \r\n\tcolor = never\n"
+		       "how = vmsplice,fuse\nmin = 2min\nstacks = kernel");
+	assert_int_equal(parse_top(&o, NULL), OPTS_RUN);
+	assert_string_equal(said, "");
+	assert_string_equal(o.config_error, "");
+	assert_int_equal(o.delay_ns, 5000000000);
+	assert_true(o.ascii);
+	assert_string_equal(o.sort, "-pid");
+	assert_int_equal(o.color, COLOR_NEVER);
+	assert_int_equal(o.stacks, STACKS_KERNEL);
+	assert_int_equal(o.filter.n, 2);
+	assert_int_equal(o.filter.w[0].key, FILTER_HOW);
+	/* the command line is right, and its filters replace the others */
+	assert_int_equal(parse_top(&o, "-d1s", "--color=always", "-p1", "-p2", NULL), OPTS_RUN);
+	assert_int_equal(o.delay_ns, 1000000000);
+	assert_int_equal(o.color, COLOR_ALWAYS);
+	assert_int_equal(o.filter.n, 2);
+	assert_int_equal(o.filter.w[0].key, FILTER_PID);
+	assert_int_equal(parse_top(&o, "--no-config", NULL), OPTS_RUN);
+	assert_false(o.ascii || o.sort);
+	/* daxtrace has none */
+	assert_int_equal(parse(&o, NULL), OPTS_RUN);
+	assert_int_equal(o.stacks, STACKS_NONE);
+}
+
+static void bad_settings(void **state)
+{
+	static const struct {
+		const char *line, *message;
+	} bad[] = {
+		{ "delay = 5", "3: --delay=5: it is a time" },
+		{ "delay", "3: delay needs a TIME" },
+		{ "delay =", "3: delay needs a TIME" },
+		{ "delay 5s", "3: there is no setting \"delay 5s\"" },
+		{ "batch", "3: there is no setting \"batch\"" },
+		{ "write = /etc/passwd", "3: there is no setting" },
+		{ "= 5", "3: there is no setting \"\"" },
+		{ "ascii = maybe", "3: ascii is yes or no" },
+		{ "sort = colour", "3: --sort=colour: it is age" },
+		{ "how = magic", "3: --how lists mechanisms" },
+		{ "pid = x", "3: --pid is a list of numbers" },
+		{ "min = 5", "3: --min is a time with a unit" },
+		{ "\033[2J = \377", "3: there is no setting" },
+	};
+	char text[256];
+	struct opts o;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		snprintf(text, sizeof(text), "ascii = yes\ndelay=2s\n%s\nsort = op\n", bad[i].line);
+		write_settings(text);
+		assert_int_equal(parse_top(&o, NULL), OPTS_RUN);
+		assert_said("daxtoprc:3: ");
+		assert_non_null(strstr(o.config_error, ":3: "));
+		/* all others are taken */
+		assert_true(o.ascii);
+		assert_int_equal(o.delay_ns, 2000000000);
+		assert_string_equal(o.sort, "op");
+		assert_int_equal(o.filter.n, 0);
+		if (!strstr(o.config_error, bad[i].message))
+			fail_msg("\"%s\" is not in %s", bad[i].message, o.config_error);
+	}
+}
+
+static void settings_that_cannot_be_read(void **state)
+{
+	static char large[20000];
+	struct opts o;
+	FILE *f;
+
+	(void)state;
+	assert_int_equal(parse_top(&o, "--config", "/no/such/file", NULL), OPTS_RUN);
+	assert_string_equal(o.config_error,
+			    "/no/such/file: cannot be read: No such file or directory");
+	assert_int_equal(parse_top(&o, "--config=/tmp", NULL), OPTS_RUN);
+	assert_string_equal(o.config_error, "/tmp: cannot be read: Is a directory");
+	memset(large, '\n', sizeof(large) - 1);
+	write_settings(large);
+	assert_int_equal(parse_top(&o, NULL), OPTS_RUN);
+	assert_non_null(strstr(o.config_error, "File too large"));
+	f = fopen(settings, "w");
+	fwrite("ascii\n\0\n", 1, 8, f);
+	fclose(f);
+	assert_int_equal(parse_top(&o, NULL), OPTS_RUN);
+	assert_non_null(strstr(o.config_error, "this is no text"));
+	assert_false(o.ascii);
+	write_settings("");
+	assert_int_equal(parse_top(&o, NULL), OPTS_RUN);
+	assert_string_equal(said, "");
+	unlink(settings);
+	assert_int_equal(parse_top(&o, NULL), OPTS_RUN);
+	assert_string_equal(said, "");
+}
+
+static int make_settings_dir(void **state)
+{
+	(void)state;
+	assert_non_null(mkdtemp(settings_dir));
+	setenv("XDG_CONFIG_HOME", settings_dir, 1);
+	snprintf(settings, sizeof(settings), "%s/daxtop", settings_dir);
+	mkdir(settings, 0700);
+	snprintf(settings, sizeof(settings), "%s/daxtop/daxtoprc", settings_dir);
+	return 0;
+}
+
+static int remove_settings_dir(void **state)
+{
+	(void)state;
+	unlink(settings);
+	*strrchr(settings, '/') = '\0';
+	rmdir(settings);
+	return rmdir(settings_dir);
+}
+
 /* The manual, from OPTIONS on to the next section; "\-" has become "-". */
 static char *manual_options(const char *path)
 {
@@ -502,8 +633,11 @@ int main(void)
 		cmocka_unit_test(table_is_sound),
 		cmocka_unit_test(daxtop_options),
 		cmocka_unit_test(typed_filters),
+		cmocka_unit_test(settings_of_a_file),
+		cmocka_unit_test(bad_settings),
+		cmocka_unit_test(settings_that_cannot_be_read),
 		cmocka_unit_test(manuals_have_the_same_options),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_settings_dir, remove_settings_dir);
 }

@@ -495,6 +495,10 @@ static void sorting(void **state)
 	assert_int_equal(st->t.sort, SORT_QUEUED);
 	assert_true(top_sort_by(&st->t, "-comm"));
 	assert_int_equal(first_pid(st), 1000);
+	/* every column that an option may name is one here */
+	for (const struct opt_def *d = opt_table; d->name; d++)
+		for (u32 i = 0; d->kind == OPT_COLUMN && d->word(i); i++)
+			assert_true(top_sort_by(&st->t, d->word(i)));
 	assert_false(top_sort_by(&st->t, "colour"));
 	assert_false(top_sort_by(&st->t, ""));
 }

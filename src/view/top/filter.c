@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "view/top/filter.h"
 
-#include <errno.h>
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,12 +23,6 @@ static bool any_item(const char *list, bool (*fn)(const char *item, size_t len, 
 	}
 }
 
-static bool no_number(const char *item, size_t len, const void *arg)
-{
-	(void)arg;
-	return !len || len > 10 || strspn(item, "0123456789") != len;
-}
-
 static bool item_is_number(const char *item, size_t len, const void *arg)
 {
 	(void)len;
@@ -41,59 +34,12 @@ static bool item_is_word(const char *item, size_t len, const void *arg)
 	return strlen(arg) == len && !strncmp(item, arg, len);
 }
 
-static bool no_op(const char *item, size_t len, const void *arg)
+void filter_compile(struct filter *f, const struct filter_words *words)
 {
-	(void)arg;
-	for (int i = 0; i < OP_MAX; i++)
-		if (item_is_word(item, len, fact_op_name(i)))
-			return false;
-	return true;
-}
-
-static bool no_how(const char *item, size_t len, const void *arg)
-{
-	(void)arg;
-	for (int i = 0; i < HOW_MAX; i++)
-		if (item_is_word(item, len, fact_how_name(i)))
-			return false;
-	return true;
-}
-
-static const char *wrong(const struct filter_word *w)
-{
-	switch (w->key) {
-	case FILTER_PID:
-		return any_item(w->arg, no_number, NULL) ? "--pid is a list of numbers" : NULL;
-	case FILTER_OP:
-		return any_item(w->arg, no_op, NULL) ?
-			       "--op lists operations: truncate, evict, ..." :
-			       NULL;
-	case FILTER_HOW:
-		return any_item(w->arg, no_how, NULL) ?
-			       "--how lists mechanisms: vmsplice, direct_io, ..." :
-			       NULL;
-	default:
-		return NULL;
-	}
-}
-
-int filter_compile(struct filter *f, const struct filter_words *words, char *error, size_t len)
-{
-	struct filter made = { .words = *words };
-
-	for (u32 i = 0; i < words->n; i++) {
-		const char *why = wrong(&words->w[i]);
-
-		if (!why && words->w[i].key == FILTER_MIN &&
-		    !quantity_time(words->w[i].arg, &made.min_ns))
-			why = "--min is a time with a unit: 500ms, 5s, 2min";
-		if (!why)
-			continue;
-		snprintf(error, len, "%s", why);
-		return -EINVAL;
-	}
-	*f = made;
-	return 0;
+	*f = (struct filter){ .words = *words };
+	for (u32 i = 0; i < words->n; i++)
+		if (words->w[i].key == FILTER_MIN)
+			quantity_time(words->w[i].arg, &f->min_ns);
 }
 
 /* What a wait is about and who holds its page: true when any of it fits the word. */

@@ -13,11 +13,8 @@ struct filter {
 	u64 min_ns;
 };
 
-/*
- * Checks the words and compiles them. 0, or -EINVAL with the reason in error, for a person. The
- * words must stay as long as the filter.
- */
-int filter_compile(struct filter *f, const struct filter_words *words, char *error, size_t len);
+/* Words of options are checked already; they must stay as long as the filter. */
+void filter_compile(struct filter *f, const struct filter_words *words);
 
 bool filter_matches(const struct filter *f, const struct wfg_wait *wait);
 

@@ -162,19 +162,17 @@ bool top_filter(struct top *t, const char *text)
 {
 	char copy[TEXT_INPUT], error[MESSAGE];
 	struct filter_words words;
-	struct filter f;
 
 	/* a look at the words first: they are cut out of what the filter in force points to */
 	snprintf(copy, sizeof(copy), "%s", text);
-	if (opts_filter(&words, copy, error, sizeof(error)) ||
-	    filter_compile(&f, &words, error, sizeof(error))) {
+	if (opts_filter(&words, copy, error, sizeof(error))) {
 		top_say(t, "%s", error);
 		return false;
 	}
 	snprintf(t->filter_text, sizeof(t->filter_text), "%s", text);
 	snprintf(t->filter_words, sizeof(t->filter_words), "%s", text);
 	opts_filter(&words, t->filter_words, error, sizeof(error));
-	filter_compile(&t->filter, &words, error, sizeof(error));
+	filter_compile(&t->filter, &words);
 	state_list(t);
 	return true;
 }
