@@ -472,6 +472,38 @@ static void many(void **state)
 	assert_int_equal(st->t.selected, 1);
 }
 
+/* All of them are there, and every key gets through them. */
+static void ten_thousand(void **state)
+{
+	struct stage *st = *state;
+	u32 shown = 0;
+
+	for (u32 i = 0; i < 9999; i++)
+		add_wait(st, 100000 + 2 * i, i % 2 ? "punch" : "trim", (i + 1) * SECOND / 10);
+	scene_link(&st->s);
+	/* not through a recording: that would be a test of JSON */
+	assert_int_equal(top_take(&st->t, st->packed.s, st->packed.len), 0);
+	assert_int_equal(st->t.rows.waits, 10000);
+	assert_shows(st, "Waits 10000");
+	for (u32 i = 0; i < 20; i++) {
+		press(st, i % 4 ? KEY_OF_PAGE_DOWN : KEY_OF_END);
+		press(st, i % 3 ? 'I' : KEY_OF_F0 + 6);
+		free(frame(st, 80, 24, false));
+	}
+	for (enum top_view view = VIEW_MAIN; view <= VIEW_HELP; view++) {
+		st->t.view = view;
+		free(frame(st, 80, 24, false));
+	}
+	st->t.view = VIEW_MAIN;
+	assert_true(top_filter(&st->t, "-C trim"));
+	for (u32 i = 0; i < st->t.rows.n; i++)
+		shown += st->t.rows.row[i].kind == ROW_WAIT;
+	assert_int_equal(shown, 5000);
+	press(st, '/');
+	type(st, "119996");
+	assert_int_equal(top_wait(&st->t)->task->t.pid, 119996);
+}
+
 static u32 first_pid(const struct stage *st)
 {
 	return st->t.rows.row[0].wait->task->t.pid;
@@ -660,6 +692,39 @@ static void pause_and_step(void **state)
 	assert_shows(st, "[PAUSED]");
 }
 
+static void jumps_to_what_changed(void **state)
+{
+	struct stage *st = *state;
+
+	for (int i = 0; i < 3; i++) {
+		take_idle(st);
+		next_scene(st, SECOND);
+	}
+	stage_vmsplice(st);
+	take(st);
+	for (int i = 0; i < 3; i++) {
+		next_scene(st, SECOND);
+		stage_vmsplice(st);
+		take(st);
+	}
+	next_scene(st, SECOND);
+	take_idle(st);
+	press(st, '[');
+	assert_int_equal(st->t.shown, 6);
+	assert_true(st->t.paused);
+	press(st, '[');
+	assert_int_equal(st->t.shown, 2);
+	press(st, '[');
+	assert_int_equal(st->t.shown, 2);
+	assert_shows(st, "no wait comes or goes before this look");
+	press(st, ']');
+	assert_int_equal(st->t.shown, 3);
+	press(st, ']');
+	assert_int_equal(st->t.shown, 7);
+	press(st, ']');
+	assert_shows(st, "no wait comes or goes after this look");
+}
+
 static void add_end(struct stage *st, u32 pid, enum fact_op op, u64 waited_ns)
 {
 	struct fact_end e = {
@@ -741,7 +806,7 @@ static void history_is_bounded(void **state)
 	(void)state;
 	history_init(&h, HISTORY_LOOKS, HISTORY_BYTES);
 	for (int i = 0; i < 20; i++)
-		assert_int_equal(history_add(&h, block, sizeof(block)), 0);
+		assert_int_equal(history_add(&h, block, sizeof(block), 0), 0);
 	assert_int_equal(h.next, 20);
 	assert_int_equal(h.next - h.first, 8);
 	assert_true(h.bytes <= HISTORY_BYTES);
@@ -749,7 +814,7 @@ static void history_is_bounded(void **state)
 	assert_non_null(history_look(&h, 12));
 	assert_null(history_look(&h, 20));
 	for (int i = 0; i < 2 * HISTORY_LOOKS; i++)
-		assert_int_equal(history_add(&h, "", 0), 0);
+		assert_int_equal(history_add(&h, "", 0, 0), 0);
 	assert_int_equal(h.next - h.first, HISTORY_LOOKS);
 	assert_int_equal(h.bytes, 0);
 	history_free(&h);
@@ -800,6 +865,7 @@ int main(void)
 		T(unattributed),
 		T(views),
 		T(many),
+		T(ten_thousand),
 		T(sorting),
 		T(filtering),
 		T(typing),
@@ -807,6 +873,7 @@ int main(void)
 		T(folding),
 		T(cursor_stays),
 		T(pause_and_step),
+		T(jumps_to_what_changed),
 		T(waits_end),
 		T(replay),
 		T(history_is_bounded),

@@ -39,7 +39,7 @@ static int grow(struct history *h)
 	return 0;
 }
 
-int history_add(struct history *h, const char *facts, size_t len)
+int history_add(struct history *h, const char *facts, size_t len, u64 waits)
 {
 	char *copy = malloc(len + 1);
 
@@ -51,7 +51,7 @@ int history_add(struct history *h, const char *facts, size_t len)
 	while (h->first < h->next &&
 	       (h->next - h->first == h->cap || h->bytes + len > h->max_bytes))
 		drop_oldest(h);
-	h->look[h->next++ % h->cap] = (struct history_look){ copy, len };
+	h->look[h->next++ % h->cap] = (struct history_look){ copy, len, waits };
 	h->bytes += len;
 	return 0;
 }
@@ -61,6 +61,16 @@ const struct history_look *history_look(const struct history *h, u64 number)
 	if (number < h->first || number >= h->next)
 		return NULL;
 	return &h->look[number % h->cap];
+}
+
+u64 history_change(const struct history *h, u64 from, s32 by)
+{
+	const struct history_look *at = history_look(h, from), *l;
+
+	for (u64 n = from + by; at && (l = history_look(h, n)); n += by)
+		if (l->waits != at->waits)
+			return n;
+	return from;
 }
 
 void history_free(struct history *h)

@@ -196,6 +196,20 @@ static void step(struct top *t, s32 by)
 	t->paused = true;
 }
 
+/* To where waits come or go: between two such looks there may be hours. */
+static void jump(struct top *t, s32 by)
+{
+	u64 to = t->g ? history_change(&t->history, t->shown, by) : 0;
+
+	if (!t->g)
+		return;
+	if (to == t->shown)
+		top_say(t, "no wait comes or goes %s this look", by < 0 ? "before" : "after");
+	else
+		state_show(t, to);
+	t->paused = true;
+}
+
 static bool time_key(struct top *t, u32 key)
 {
 	switch (key) {
@@ -208,6 +222,12 @@ static bool time_key(struct top *t, u32 key)
 		return true;
 	case 'T':
 		step(t, 1);
+		return true;
+	case '[':
+		jump(t, -1);
+		return true;
+	case ']':
+		jump(t, 1);
 		return true;
 	default:
 		return false;

@@ -94,9 +94,11 @@ static u32 verdict_rows(struct top *t, const struct canvas *c, u16 rest)
 	u32 max = rest >= 20 ? 5 : rest >= 8 ? 3 : rest;
 	u32 h;
 
-	/* a view of text has the screen, but for one row */
-	if (t->view != VIEW_MAIN && rest >= 5)
-		max = 1;
+	/* a view of text has the screen, but for what it is about; two of them need not be told */
+	if (t->view == VIEW_EXPLAIN || t->view == VIEW_HELP)
+		max = rest >= 5 ? 1 : max;
+	else if (t->view != VIEW_MAIN && rest >= 5)
+		max = rest >= 16 ? 3 : 1;
 	h = verdict_height(t, c->w, max);
 	return rest < 5 ? rest : h;
 }

@@ -146,10 +146,26 @@ static void fill_full(struct top *t, const struct wfg_wait *w, const struct find
 	add_advice(t, f, true);
 }
 
-/* What helps comes first when there is not room for both. */
+/* Rows of what helps with nothing cut off. */
+static u32 advice_height(struct top *t, const struct finding *f)
+{
+	u32 n;
+
+	add_advice(t, f, true);
+	n = t->lines.n;
+	lines_reset(&t->lines, t->lines.width);
+	return n;
+}
+
+/*
+ * What helps comes first when there is not room for all: with what it does in full if that fits, for
+ * who has to choose. Stacks are for the rows that are left.
+ */
 static void fill_short(struct top *t, const struct wfg_wait *w, const struct finding *f, u16 h)
 {
-	u32 advice = f ? 1 + f->nr_advice + f->notes.n + !f->nr_advice : 0;
+	u32 whole = f ? advice_height(t, f) : 0;
+	u32 least = f ? 1 + f->nr_advice + f->notes.n + !f->nr_advice : 0;
+	u32 advice = whole <= h ? whole : least;
 	u32 room = h > advice ? h - advice : 0;
 	u32 max = room >= 8 ? STACK_ROWS : room >= 4;
 	const struct wfg_task *other = other_task(t, w);
@@ -159,7 +175,7 @@ static void fill_short(struct top *t, const struct wfg_wait *w, const struct fin
 	if (room > t->lines.n && other)
 		add_task(t, role(t), other, room - t->lines.n >= 3 ? max : 0);
 	if (f)
-		add_advice(t, f, t->lines.n + advice + 2 * f->nr_advice <= h);
+		add_advice(t, f, whole <= h);
 }
 
 void pane_detail(struct top *t, struct canvas *c, struct area a, bool full)

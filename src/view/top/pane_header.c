@@ -150,6 +150,10 @@ static void draw_waits(struct top *t, struct canvas *c, u16 y, const struct tota
 		sb_puts(sb, ", longest ");
 		text_duration(sb, t->ended.durations.longest_ns);
 	}
+	if (t->sort || t->inverted)
+		sb_printf(sb, "   sort: %s%s", t->inverted ? "-" : "", row_sort_name(t->sort));
+	if (t->filter_text[0])
+		sb_printf(sb, "   filter: %s", t->filter_text);
 	canvas_text(c, 0, y, c->w, n->waits ? ATTR_TITLE : ATTR_NORMAL, sb->s);
 }
 

@@ -70,9 +70,10 @@ void pane_explain(struct top *t, struct canvas *c, struct area a)
 static void add_hold(struct top *t, const struct wfg_hold *h)
 {
 	struct strbuf *sb = pane_scratch(t);
+	char head[48];
 
-	sb_printf(sb, "    %-10s %-9s ", fact_how_name(h->h.how),
-		  fact_confidence_name(h->h.confidence));
+	snprintf(head, sizeof(head), "    %-10s %-9s ", fact_how_name(h->h.how),
+		 fact_confidence_name(h->h.confidence));
 	phrase_count(sb, h->h.refs, "reference");
 	if (h->h.held_ns != FACT_UNKNOWN) {
 		sb_puts(sb, " for ");
@@ -84,7 +85,8 @@ static void add_hold(struct top *t, const struct wfg_hold *h)
 		sb_printf(sb, "  %s", h->h.object_id);
 	if (h->h.target)
 		sb_printf(sb, "  to %s", h->h.target);
-	lines_add(&t->lines, h->h.confidence == CONF_CANDIDATE ? ATTR_DIM : ATTR_NORMAL, sb->s);
+	lines_wrap(&t->lines, h->h.confidence == CONF_CANDIDATE ? ATTR_DIM : ATTR_NORMAL, head,
+		   "                         ", sb->s, UINT32_MAX);
 }
 
 static void add_page(struct top *t, const struct wfg_page *p)
@@ -93,7 +95,7 @@ static void add_page(struct top *t, const struct wfg_page *p)
 
 	phrase_page_of_file(sb, p);
 	sb_printf(sb, ": %lld busy", (long long)p->busy);
-	lines_add(&t->lines, ATTR_TITLE, sb->s);
+	lines_wrap(&t->lines, ATTR_TITLE, "", "  ", sb->s, UINT32_MAX);
 	for (u32 i = 0; i < p->nr_holds; i++)
 		add_hold(t, p->holds[i]);
 	if (!p->unattributed)
@@ -198,6 +200,7 @@ void pane_help(struct top *t, struct canvas *c, struct area a)
 		"F9                  dump what is shown to files, as text and as JSON\n"
 		"Space Z             pause; collection goes on\n"
 		"t T                 step back and forth in time; pauses\n"
+		"[ ]                 step to where waits come or go\n"
 		"Esc                 back; clears the filter\n"
 		"Ctrl-L              draw anew         q F10 quit         F1 h ? this help\n"
 		"\n"

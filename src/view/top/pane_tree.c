@@ -302,7 +302,6 @@ static void draw_row(struct tree_row *r, bool selected)
 static void draw_head(struct top *t, struct canvas *c, u16 y, const struct columns *k)
 {
 	struct tree_row r = { .t = t, .c = c, .y = y, .k = k };
-	struct strbuf *sb;
 
 	put(&r, k->state, "S");
 	put_right(&r, k->pid, "TID");
@@ -311,13 +310,7 @@ static void draw_head(struct top *t, struct canvas *c, u16 y, const struct colum
 	put_right(&r, k->age, "AGE");
 	put(&r, k->conf, "CONF");
 	put(&r, k->fs, "FS");
-	sb = pane_scratch(t);
-	sb_puts(sb, "FILE or OBJECT");
-	if (t->filter_text[0])
-		sb_printf(sb, "   filter: %s", t->filter_text);
-	if (t->sort || t->inverted)
-		sb_printf(sb, "   sort: %s%s", t->inverted ? "-" : "", row_sort_name(t->sort));
-	put_last(&r, sb->s);
+	put_last(&r, "FILE or OBJECT");
 	canvas_row(c, y, ATTR_BAR);
 }
 

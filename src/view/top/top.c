@@ -120,6 +120,20 @@ static int show(struct top *t, struct wfg *g, u64 number)
 	return 0;
 }
 
+/* A sum, as the order of waits means nothing here; spread by a multiplication as hashes are. */
+static u64 hash_waits(const struct wfg *g)
+{
+	u64 sum = wfg_nr_waits(g);
+
+	for (size_t i = 0; i < wfg_nr_waits(g); i++) {
+		const struct wfg_wait *w = wfg_wait(g, i);
+		u64 one = w->w.task ^ w->task->t.start_ns ^ w->w.file << 1 ^ (u64)w->w.op << 56;
+
+		sum += (one ^ one >> 32) * 0x9e3779b97f4a7c15ULL;
+	}
+	return sum;
+}
+
 int top_take(struct top *t, const char *facts, size_t len)
 {
 	struct wfg *g;
@@ -128,7 +142,7 @@ int top_take(struct top *t, const char *facts, size_t len)
 	if (err)
 		return err;
 	ended_update(&t->ended, g);
-	err = history_add(&t->history, facts, len);
+	err = history_add(&t->history, facts, len, hash_waits(g));
 	if (!err && !(t->paused && t->g))
 		return show(t, g, t->history.next - 1);
 	wfg_free(g);
