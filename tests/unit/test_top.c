@@ -553,6 +553,7 @@ static void filtering(void **state)
 	press(st, KEY_OF_ESCAPE);
 	assert_true(top_filter(&st->t, "--how socket"));
 	assert_int_equal(st->t.rows.waits, 0);
+	assert_shows(st, "The filter hides all of them");
 	assert_true(top_filter(&st->t, "--how vmsplice,socket -p 1003,20911"));
 	assert_int_equal(st->t.rows.waits, 2);
 	assert_true(top_filter(&st->t, "seg.0042"));
@@ -780,16 +781,16 @@ static void replay(void **state)
 	next_scene(st, SECOND);
 	stage_vmsplice(st);
 	take(st);
-	assert_shows(st, "[REPLAY, look 2]");
+	assert_shows(st, "[REPLAY 2]");
 	next_scene(st, SECOND);
 	take_idle(st);
 	st->t.feed.ended = true;
 	press(st, 't');
 	assert_screen(st, "replay_80x24", 80, 24);
 	press(st, 't');
-	assert_shows(st, "[REPLAY, look 1 of 3]");
+	assert_shows(st, "[REPLAY 1/3]");
 	press(st, ' ');
-	assert_shows(st, "[REPLAY, look 3 of 3]");
+	assert_shows(st, "[REPLAY 3/3]");
 	st->t.feed.error = "it is cut off behind line 12";
 	assert_shows(st, "FAILED]");
 	assert_shows(st, "the recording: it is cut off");

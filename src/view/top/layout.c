@@ -5,7 +5,7 @@
  */
 #include "view/top/pane.h"
 
-enum { DETAIL_MIN = 6, TREE_MIN = 6 };
+enum { DETAIL_MIN = 6, TREE_MIN = 6, DETAIL_LEFT = 5 };
 
 static void draw_input(struct top *t, struct canvas *c, u16 y)
 {
@@ -56,9 +56,11 @@ static void draw_main(struct top *t, struct canvas *c, struct area a)
 	if (t->rows.n && a.h >= TREE_MIN + DETAIL_MIN) {
 		tree = a.h / 2 > TREE_MIN ? a.h / 2 : TREE_MIN;
 		tree = wanted < tree ? wanted : tree;
+	} else if (t->rows.n && wanted + DETAIL_LEFT <= a.h) {
+		tree = wanted;
 	}
 	pane_tree(t, c, (struct area){ a.y, tree });
-	if (tree < a.h && t->rows.n && a.h >= TREE_MIN + DETAIL_MIN)
+	if (tree < a.h && t->rows.n)
 		pane_detail(t, c, (struct area){ a.y + tree, a.h - tree }, false);
 }
 

@@ -11,9 +11,9 @@ static void add_replay(struct strbuf *sb, const struct top *t)
 {
 	sb_puts(sb, "[REPLAY");
 	if (t->g)
-		sb_printf(sb, ", look %llu", (unsigned long long)t->shown + 1);
+		sb_printf(sb, " %llu", (unsigned long long)t->shown + 1);
 	if (t->g && t->feed.ended)
-		sb_printf(sb, " of %llu", (unsigned long long)t->history.next);
+		sb_printf(sb, "/%llu", (unsigned long long)t->history.next);
 	else if (t->feed.gone)
 		sb_puts(sb, ", READER ENDED");
 	else if (t->feed.silent_ns)

@@ -335,6 +335,10 @@ void pane_tree(struct top *t, struct canvas *c, struct area a)
 		return;
 	draw_head(t, c, a.y, &k);
 	keep_in_sight(t, h);
+	if (!t->rows.n && h)
+		canvas_text(c, TREE_WIDTH, a.y + 1, c->w, ATTR_NORMAL,
+			    t->batch ? "The filter hides all of them." :
+				       "The filter hides all of them; Esc clears it.");
 	for (u32 i = 0; i < h && t->scroll + i < t->rows.n; i++) {
 		r.y = a.y + 1 + i;
 		r.row = &t->rows.row[t->scroll + i];
