@@ -31,6 +31,7 @@ enum fact_type {
 	FACT_LOSS,
 	FACT_PROBE,
 	FACT_END,
+	FACT_LOCK,
 };
 
 /* Which engine saw it. */
@@ -118,6 +119,15 @@ enum fact_unbind {
 	UNBIND_HANGS,       /* whoever unbinds it sleeps until the last reference goes */
 	UNBIND_CRASHES,     /* it returns, and dropping the reference touches freed memory */
 	UNBIND_MAX,
+};
+
+/* How a lock is held. */
+enum fact_mode {
+	MODE_UNKNOWN = 0,
+	MODE_WRITE, /* by one task, its owner */
+	MODE_READ,  /* shared: the kernel does not keep who holds it */
+	MODE_PIPE,  /* no lock: a pipe that is full, or empty, until one of the owners goes on */
+	MODE_MAX,
 };
 
 /* A kernel or user stack, innermost frame first, as text "name+0xoff [module]". */
@@ -232,11 +242,29 @@ struct fact_hold {
 	u32 nr_releasers;
 };
 
-/* A task stuck behind a wait, through a lock that the waiter keeps. */
+/* A lock that tasks sleep for, and who has it. */
+struct fact_lock {
+	u64 id;           /* address of the rw_semaphore, mutex or pipe_inode_info */
+	const char *name; /* "i_rwsem", "mmap_lock"; NULL unknown */
+	const char *of;   /* what it belongs to, "pipe:[4711]"; NULL: file, or unknown */
+	u64 file;         /* fact_file.id that it belongs to; 0 unknown, or no file */
+	enum fact_mode mode;
+	u32 readers; /* how many hold it shared, with MODE_READ; 0 unknown */
+	/*
+	 * MODE_WRITE: the task in the lock's owner word. MODE_READ: the one in it, which took it
+	 * last and may have let go of it. MODE_PIPE: tasks with the other end open.
+	 */
+	const struct fact_releaser *owners; /* nr entries; may be none */
+	u32 nr_owners;
+};
+
+/* A task that sleeps for a lock. It is stuck behind who has the lock. */
 struct fact_queued {
-	u64 wait;         /* fact_wait.task */
+	u64 wait;         /* fact_wait.task of the waiter that has the lock; 0 none */
 	u64 task;         /* fact_task.id */
-	const char *lock; /* "i_rwsem" */
+	const char *lock; /* "i_rwsem"; NULL unknown */
+	u64 on;           /* fact_lock.id; 0: only wait is known */
+	bool shared;      /* it wants the lock for reading */
 };
 
 enum fact_loss_kind {
@@ -313,6 +341,7 @@ struct fact {
 		struct fact_loss loss;
 		struct fact_probe probe;
 		struct fact_end end;
+		struct fact_lock lock;
 	};
 };
 
@@ -336,6 +365,7 @@ const char *fact_how_name(enum fact_how how);
 const char *fact_confidence_name(enum fact_confidence confidence);
 const char *fact_seen_name(enum fact_seen seen);
 const char *fact_loss_name(enum fact_loss_kind kind);
+const char *fact_mode_name(enum fact_mode mode);
 const char *fact_probe_state_name(enum fact_probe_state state);
 
 #endif

@@ -52,18 +52,32 @@ struct wfg_page {
 	s64 unattributed; /* busy references that no exact or likely hold explains, >= 0 */
 };
 
+struct wfg_lock {
+	/* l.owners is NULL here: see owners. l.nr_owners is how many were reported. */
+	struct fact_lock l;
+	const struct wfg_file *file; /* NULL unknown, or none */
+	const struct wfg_releaser *owners;
+	u32 nr_owners;
+};
+
+/* A task that sleeps for a lock, or for a pipe, and who it is stuck behind. */
 struct wfg_queued {
 	const struct wfg_task *task;
-	const char *lock;
+	const char *lock;              /* NULL unknown */
+	const struct wfg_lock *on;     /* NULL unknown */
+	const struct wfg_task *behind; /* who has the lock; NULL unknown, or several */
+	u32 depth;                     /* in a queue of a wait: 0 when it is behind the waiter */
+	bool shared;                   /* it wants the lock for reading */
 };
 
 struct wfg_wait {
 	struct fact_wait w;
 	enum fact_seen seen;
-	const struct wfg_task *task;     /* never NULL */
-	const struct wfg_file *file;     /* of the wait, else of its page; NULL unknown */
-	const struct wfg_page *page;     /* NULL unknown */
-	const struct wfg_queued *queued; /* longest asleep first */
+	const struct wfg_task *task; /* never NULL */
+	const struct wfg_file *file; /* of the wait, else of its page; NULL unknown */
+	const struct wfg_page *page; /* NULL unknown */
+	/* behind the waiter, directly or through others: longest asleep first */
+	const struct wfg_queued *queued;
 	u32 nr_queued;
 	u64 since_ns; /* CLOCK_MONOTONIC when it began, from earlier looks; 0: they know nothing */
 };
@@ -100,6 +114,17 @@ u32 wfg_page_holders(const struct wfg_page *page);
 bool wfg_page_is_held(const struct wfg *g, const struct wfg_page *page);
 /* Byte offset of the page in its file; FACT_UNKNOWN when its index is. */
 u64 wfg_page_offset(const struct wfg_page *page);
+/* Every task, in no order; the place of one among them. */
+size_t wfg_nr_tasks(const struct wfg *g);
+const struct wfg_task *wfg_task(const struct wfg *g, size_t i);
+size_t wfg_task_index(const struct wfg *g, const struct wfg_task *task);
+size_t wfg_nr_locks(const struct wfg *g);
+const struct wfg_lock *wfg_lock(const struct wfg *g, size_t i);
+/* Every task that sleeps for a lock, once, whether or not it is behind a wait; by task. */
+size_t wfg_nr_queued(const struct wfg *g);
+const struct wfg_queued *wfg_queued(const struct wfg *g, size_t i);
+/* The lock that a task sleeps for; NULL none. */
+const struct wfg_queued *wfg_queued_of(const struct wfg *g, const struct wfg_task *task);
 size_t wfg_nr_probes(const struct wfg *g);
 const struct fact_probe *wfg_probe(const struct wfg *g, size_t i);
 const struct fact_session *wfg_session(const struct wfg *g);   /* zeroed when none came */

@@ -45,6 +45,58 @@ u64 wfg_page_offset(const struct wfg_page *page)
 	return offset;
 }
 
+size_t wfg_nr_tasks(const struct wfg *g)
+{
+	return g->tasks.n;
+}
+
+const struct wfg_task *wfg_task(const struct wfg *g, size_t i)
+{
+	return table_row(&g->tasks, i);
+}
+
+size_t wfg_task_index(const struct wfg *g, const struct wfg_task *task)
+{
+	return task - (const struct wfg_task *)g->tasks.rows;
+}
+
+size_t wfg_nr_locks(const struct wfg *g)
+{
+	return g->locks.n;
+}
+
+const struct wfg_lock *wfg_lock(const struct wfg *g, size_t i)
+{
+	return table_row(&g->locks, i);
+}
+
+size_t wfg_nr_queued(const struct wfg *g)
+{
+	return g->nr_sleepers;
+}
+
+const struct wfg_queued *wfg_queued(const struct wfg *g, size_t i)
+{
+	return &g->sleepers[i];
+}
+
+const struct wfg_queued *wfg_queued_of(const struct wfg *g, const struct wfg_task *task)
+{
+	u32 lo = 0, hi = g->nr_sleepers;
+
+	while (lo < hi) {
+		u32 mid = lo + (hi - lo) / 2;
+
+		if (g->sleepers[mid].task == task)
+			return &g->sleepers[mid];
+		if (g->sleepers[mid].task < task)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
+}
+
 size_t wfg_nr_probes(const struct wfg *g)
 {
 	return g->probes.n;

@@ -19,6 +19,7 @@ struct wfg *wfg_new(void)
 	g->waits.row_size = sizeof(struct wfg_wait);
 	g->holds.row_size = sizeof(struct hold_row);
 	g->queued.row_size = sizeof(struct queued_row);
+	g->locks.row_size = sizeof(struct wfg_lock);
 	g->probes.row_size = sizeof(struct probe_row);
 	return g;
 }
@@ -33,6 +34,7 @@ void wfg_free(struct wfg *g)
 	table_free(&g->waits);
 	table_free(&g->holds);
 	table_free(&g->queued);
+	table_free(&g->locks);
 	table_free(&g->probes);
 	arena_free(&g->arena);
 	free(g->losses);
@@ -156,6 +158,20 @@ static int add_queued(struct wfg *g, const struct fact_queued *fact)
 	return 0;
 }
 
+static int add_lock(struct wfg *g, const struct fact_lock *fact)
+{
+	struct fact_lock f = *fact;
+	struct wfg_lock *row;
+
+	if (copy_lock(&g->arena, &f))
+		return -ENOMEM;
+	row = table_upsert(&g->locks, f.id);
+	if (!row)
+		return -ENOMEM;
+	row->l = f;
+	return 0;
+}
+
 static int add_probe(struct wfg *g, const struct fact_probe *fact)
 {
 	struct fact_probe f = *fact;
@@ -245,6 +261,8 @@ int wfg_add(void *graph, const struct fact *fact)
 		return add_probe(g, &fact->probe);
 	case FACT_END:
 		return add_end(g, &fact->end);
+	case FACT_LOCK:
+		return add_lock(g, &fact->lock);
 	}
 	return -EINVAL;
 }

@@ -92,3 +92,12 @@ int copy_end(struct arena *a, struct fact_end *f)
 	f->comm[FACT_COMM_LEN] = '\0';
 	return fact_visit_end(f, &c.v);
 }
+
+int copy_lock(struct arena *a, struct fact_lock *f)
+{
+	struct copier c = make_copier(a);
+
+	if (f->mode >= MODE_MAX)
+		f->mode = MODE_UNKNOWN;
+	return fact_visit_lock(f, &c.v);
+}

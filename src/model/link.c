@@ -6,15 +6,7 @@
 
 #include "model/graph.h"
 
-struct linker {
-	struct wfg *g;
-	u64 dangling; /* references to facts that never came */
-};
-
-#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
-
-/* Longest asleep first, unknown last, then by thread id to be stable. */
-static int compare_asleep(const struct fact_task *a, const struct fact_task *b)
+int compare_asleep(const struct fact_task *a, const struct fact_task *b)
 {
 	bool a_unknown = a->asleep_ns == FACT_UNKNOWN, b_unknown = b->asleep_ns == FACT_UNKNOWN;
 	int order = a_unknown - b_unknown;
@@ -101,33 +93,42 @@ static int compare_releasers(const void *a, const void *b)
 	return order ? order : COMPARE(x->fd, y->fd);
 }
 
-static int link_releasers(struct linker *l, struct wfg_hold *hold)
+int link_releasers(struct linker *l, const struct fact_releaser *from, u32 n,
+		   const struct wfg_releaser **ret, u32 *nr)
 {
-	const struct fact_releaser *from = hold->h.releasers;
 	struct wfg_releaser *to;
-	u32 n = 0;
 
-	hold->h.releasers = NULL;
-	if (!hold->h.nr_releasers)
+	*ret = NULL;
+	*nr = 0;
+	if (!n)
 		return 0;
-	to = arena_alloc(&l->g->arena, hold->h.nr_releasers, sizeof(*to));
+	to = arena_alloc(&l->g->arena, n, sizeof(*to));
 	if (!to)
 		return -ENOMEM;
-	for (u32 i = 0; i < hold->h.nr_releasers; i++) {
-		to[n].task = table_find(&l->g->tasks, from[i].task);
-		to[n].fd = from[i].fd;
-		to[n].reads = from[i].reads;
-		to[n].receives = from[i].receives;
-		to[n].registered = from[i].registered;
-		if (to[n].task)
-			n++;
+	for (u32 i = 0; i < n; i++) {
+		struct wfg_releaser *r = &to[*nr];
+
+		r->task = table_find(&l->g->tasks, from[i].task);
+		r->fd = from[i].fd;
+		r->reads = from[i].reads;
+		r->receives = from[i].receives;
+		r->registered = from[i].registered;
+		if (r->task)
+			++*nr;
 		else
 			l->dangling++;
 	}
-	qsort(to, n, sizeof(*to), compare_releasers);
-	hold->releasers = to;
-	hold->nr_releasers = n;
+	qsort(to, *nr, sizeof(*to), compare_releasers);
+	*ret = to;
 	return 0;
+}
+
+static int link_hold(struct linker *l, struct wfg_hold *hold)
+{
+	const struct fact_releaser *from = hold->h.releasers;
+
+	hold->h.releasers = NULL;
+	return link_releasers(l, from, hold->h.nr_releasers, &hold->releasers, &hold->nr_releasers);
 }
 
 /* By page, then strongest first. */
@@ -166,7 +167,7 @@ static int link_holds(struct linker *l)
 	for (u32 i = 0; i < g->holds.n; i++) {
 		struct hold_row *row = table_row(&g->holds, i);
 
-		if (link_releasers(l, &row->hold))
+		if (link_hold(l, &row->hold))
 			return -ENOMEM;
 		if (table_find(&g->pages, row->hold.h.page))
 			holds[n++] = &row->hold;
@@ -183,65 +184,6 @@ static int link_holds(struct linker *l)
 	return 0;
 }
 
-struct queue_entry {
-	struct wfg_wait *wait;
-	struct wfg_queued q;
-};
-
-static int compare_queue(const void *a, const void *b)
-{
-	const struct queue_entry *x = a, *y = b;
-	int order = COMPARE(x->wait, y->wait);
-
-	return order ? order : compare_asleep(&x->q.task->t, &y->q.task->t);
-}
-
-/* Resolved entries in the order of the waits; returns how many. */
-static u32 resolve_queue(struct linker *l, struct queue_entry *e)
-{
-	u32 n = 0;
-
-	for (u32 i = 0; i < l->g->queued.n; i++) {
-		const struct queued_row *row = table_row(&l->g->queued, i);
-
-		e[n].wait = table_find(&l->g->waits, row->q.wait);
-		e[n].q.task = table_find(&l->g->tasks, row->q.task);
-		e[n].q.lock = row->q.lock;
-		if (e[n].wait && e[n].q.task)
-			n++;
-		else
-			l->dangling++;
-	}
-	if (n)
-		qsort(e, n, sizeof(*e), compare_queue);
-	return n;
-}
-
-static int link_queued(struct linker *l)
-{
-	struct wfg *g = l->g;
-	struct queue_entry *e;
-	struct wfg_queued *q;
-
-	if (!g->queued.n)
-		return 0;
-	e = reallocarray(NULL, g->queued.n, sizeof(*e));
-	q = arena_alloc(&g->arena, g->queued.n, sizeof(*q));
-	if (!e || !q) {
-		free(e);
-		return -ENOMEM;
-	}
-	for (u32 i = 0, n = resolve_queue(l, e); i < n; i++) {
-		struct wfg_wait *wait = e[i].wait;
-
-		q[i] = e[i].q;
-		if (!wait->nr_queued++)
-			wait->queued = &q[i];
-	}
-	free(e);
-	return 0;
-}
-
 int wfg_link(struct wfg *g)
 {
 	struct linker l = { .g = g };
@@ -249,7 +191,7 @@ int wfg_link(struct wfg *g)
 
 	link_pages(&l);
 	link_waits(&l);
-	if (name_waits(g) || link_holds(&l) || link_queued(&l))
+	if (name_waits(g) || link_holds(&l) || link_queues(&l))
 		return -ENOMEM;
 	for (u32 i = 0; i < g->pages.n; i++)
 		account_page(table_row(&g->pages, i));

@@ -170,7 +170,7 @@ static int decode_fields(struct decoder *d, const json_t *object, const struct f
 			 void *base);
 
 static int decode_releasers(struct decoder *d, const struct field *f, const json_t *j,
-			    struct fact_hold *hold)
+			    struct releaser_list *ret)
 {
 	size_t n = json_array_size(j);
 	struct fact_releaser *list;
@@ -187,8 +187,8 @@ static int decode_releasers(struct decoder *d, const struct field *f, const json
 		err = json_is_object(item) ? decode_fields(d, item, releaser_fields, &list[i]) :
 					     wrong(d, f, "an array of objects");
 	}
-	hold->releasers = list;
-	hold->nr_releasers = n;
+	ret->v = list;
+	ret->n = n;
 	return err;
 }
 
@@ -223,7 +223,7 @@ static int decode_field(struct decoder *d, const struct field *f, const json_t *
 	case FIELD_FRAMES:
 		return decode_frames(d, f, j, raw, at);
 	case FIELD_RELEASERS:
-		return decode_releasers(d, f, j, &((struct fact *)base)->hold);
+		return decode_releasers(d, f, j, at);
 	}
 	return -EPROTO;
 }

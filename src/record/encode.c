@@ -119,17 +119,17 @@ static json_t *number_of(const struct field *f, u64 value)
 
 static void encode_fields(json_t **j, const struct field *fields, const void *base);
 
-static void encode_releasers(json_t **j, const struct field *f, const struct fact_hold *h)
+static void encode_releasers(json_t **j, const struct field *f, const struct releaser_list *r)
 {
 	json_t *list;
 
-	if (!h->releasers || !h->nr_releasers)
+	if (!r->v || !r->n)
 		return;
 	list = json_array();
-	for (u32 i = 0; i < h->nr_releasers; i++) {
+	for (u32 i = 0; i < r->n; i++) {
 		json_t *item = json_object();
 
-		encode_fields(&item, releaser_fields, &h->releasers[i]);
+		encode_fields(&item, releaser_fields, &r->v[i]);
 		append(&list, item);
 	}
 	set(j, f->name, list);
@@ -157,7 +157,7 @@ static void encode_field(json_t **j, const struct field *f, const void *base)
 		encode_hex6(j, f, at);
 		break;
 	case FIELD_RELEASERS:
-		encode_releasers(j, f, &((const struct fact *)base)->hold);
+		encode_releasers(j, f, at);
 		break;
 	default:
 		value = field_load(f, base);

@@ -49,6 +49,11 @@ static const char *probe_word(u32 value)
 	return fact_probe_state_name(value);
 }
 
+static const char *mode_word(u32 value)
+{
+	return fact_mode_name(value);
+}
+
 static const struct words ops = { op_word, OP_MAX, OP_OTHER };
 static const struct words triggers = { trigger_word, TRIGGER_MAX, TRIGGER_NONE };
 static const struct words ons = { on_word, ON_MAX, ON_PAGE };
@@ -57,6 +62,7 @@ static const struct words confidences = { confidence_word, CONF_MAX, CONF_CANDID
 static const struct words seens = { seen_word, SEEN_MAX, SEEN_SNAPSHOT };
 static const struct words unbinds = { unbind_word, UNBIND_MAX, UNBIND_UNKNOWN };
 static const struct words losses = { loss_word, LOSS_MAX, LOSS_LOST };
+static const struct words modes = { mode_word, MODE_MAX, MODE_UNKNOWN };
 static const struct words probe_states = { probe_word, PROBE_STATE_MAX, PROBE_MISSING };
 
 #define MEMBER(type, field_name, field_kind, member, ...)              \
@@ -198,9 +204,19 @@ static const struct field hold_fields[] = {
 };
 
 static const struct field queued_fields[] = {
-	FIELD("wait", HEX, queued.wait, REQUIRED),
-	FIELD("task", HEX, queued.task, REQUIRED),
-	FIELD("lock", TEXT, queued.lock),
+	FIELD("wait", HEX, queued.wait),      FIELD("task", HEX, queued.task, REQUIRED),
+	FIELD("lock", TEXT, queued.lock),     FIELD("on", HEX, queued.on),
+	FIELD("shared", BOOL, queued.shared), { .name = NULL },
+};
+
+static const struct field lock_fields[] = {
+	FIELD("id", HEX, lock.id, REQUIRED),
+	FIELD("name", TEXT, lock.name),
+	FIELD("of", TEXT, lock.of),
+	FIELD("file", HEX, lock.file),
+	FIELD("mode", WORD, lock.mode, .always = true, .words = &modes),
+	FIELD("readers", U32, lock.readers),
+	FIELD("owners", RELEASERS, lock.owners),
 	{ .name = NULL },
 };
 
@@ -231,17 +247,12 @@ static const struct field end_fields[] = {
 };
 
 const struct record_type record_types[] = {
-	{ "session", FACT_SESSION, session_fields },
-	{ "task", FACT_TASK, task_fields },
-	{ "file", FACT_FILE, file_fields },
-	{ "page", FACT_PAGE, page_fields },
-	{ "wait", FACT_WAIT, wait_fields },
-	{ "hold", FACT_HOLD, hold_fields },
-	{ "queued", FACT_QUEUED, queued_fields },
-	{ "loss", FACT_LOSS, loss_fields },
-	{ "probe", FACT_PROBE, probe_fields },
-	{ "end", FACT_END, end_fields },
-	{ .name = NULL },
+	{ "session", FACT_SESSION, session_fields }, { "task", FACT_TASK, task_fields },
+	{ "file", FACT_FILE, file_fields },          { "page", FACT_PAGE, page_fields },
+	{ "wait", FACT_WAIT, wait_fields },          { "hold", FACT_HOLD, hold_fields },
+	{ "queued", FACT_QUEUED, queued_fields },    { "loss", FACT_LOSS, loss_fields },
+	{ "probe", FACT_PROBE, probe_fields },       { "end", FACT_END, end_fields },
+	{ "lock", FACT_LOCK, lock_fields },          { .name = NULL },
 };
 
 size_t field_size(const struct field *field)

@@ -23,7 +23,13 @@ enum field_kind {
 	FIELD_HEX6,      /* u64[6]: an array of such strings */
 	FIELD_WORD,      /* enum: a string */
 	FIELD_FRAMES,    /* struct fact_stack, without why_missing: an array of strings */
-	FIELD_RELEASERS, /* struct fact_hold.releasers: an array of objects */
+	FIELD_RELEASERS, /* struct releaser_list: an array of objects */
+};
+
+/* As struct fact_hold and struct fact_lock have it. */
+struct releaser_list {
+	const struct fact_releaser *v;
+	u32 n;
 };
 
 /* The words of an enum; a word that is not known is read as unknown. */

@@ -116,6 +116,18 @@ const char *fact_loss_name(enum fact_loss_kind kind)
 	return kind == LOSS_TORN ? "torn" : "lost";
 }
 
+const char *fact_mode_name(enum fact_mode mode)
+{
+	static const char *const names[MODE_MAX] = {
+		[MODE_UNKNOWN] = "unknown",
+		[MODE_WRITE] = "write",
+		[MODE_READ] = "read",
+		[MODE_PIPE] = "pipe",
+	};
+
+	return NAME(names, mode);
+}
+
 const char *fact_probe_state_name(enum fact_probe_state state)
 {
 	static const char *const names[PROBE_STATE_MAX] = {

@@ -65,6 +65,19 @@ int fact_visit_hold(struct fact_hold *f, struct fact_visitor *v)
 				   &f->frozen, &f->detail, &f->limit, &f->peer);
 }
 
+int fact_visit_lock(struct fact_lock *f, struct fact_visitor *v)
+{
+	const void *owners = f->nr_owners ? f->owners : NULL;
+	int err = 0;
+
+	if (owners)
+		err = v->array(v, &owners, f->nr_owners, sizeof(*f->owners));
+	else
+		f->nr_owners = 0;
+	f->owners = owners;
+	return err ? err : VISIT_STRINGS(v, &f->name, &f->of);
+}
+
 int fact_visit_end(struct fact_end *f, struct fact_visitor *v)
 {
 	return VISIT_STRINGS(v, &f->path);
@@ -89,6 +102,8 @@ int fact_visit(struct fact *f, struct fact_visitor *v)
 		return VISIT_STRINGS(v, &f->probe.name, &f->probe.costs);
 	case FACT_END:
 		return fact_visit_end(&f->end, v);
+	case FACT_LOCK:
+		return fact_visit_lock(&f->lock, v);
 	case FACT_PAGE:
 		return fact_visit_page(&f->page, v);
 	case FACT_WAIT:

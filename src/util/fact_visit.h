@@ -34,5 +34,6 @@ int fact_visit_file(struct fact_file *f, struct fact_visitor *v);
 int fact_visit_page(struct fact_page *f, struct fact_visitor *v);
 int fact_visit_hold(struct fact_hold *f, struct fact_visitor *v);
 int fact_visit_end(struct fact_end *f, struct fact_visitor *v);
+int fact_visit_lock(struct fact_lock *f, struct fact_visitor *v);
 
 #endif

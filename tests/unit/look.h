@@ -64,6 +64,8 @@ static inline int look_copy(struct look *l, struct fact *f)
 		return copy_file(&l->arena, &f->file);
 	case FACT_HOLD:
 		return copy_hold(&l->arena, &f->hold);
+	case FACT_LOCK:
+		return copy_lock(&l->arena, &f->lock);
 	case FACT_SESSION:
 		return copy_session(&l->arena, &f->session);
 	default:

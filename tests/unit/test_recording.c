@@ -276,15 +276,15 @@ static void fill_stack(struct fact_stack *s)
 	s->frames = frames;
 }
 
-static void fill_releasers(struct fact_hold *h)
+static void fill_releasers(struct releaser_list *r)
 {
 	static struct fact_releaser list[8];
 
 	for (u32 i = 0; i < 8; i++)
 		list[i] = (struct fact_releaser){ any_bits(), any_bits(), rand() % 2, rand() % 2,
 						  rand() % 2 };
-	h->nr_releasers = rand() % 9;
-	h->releasers = list;
+	r->n = rand() % 9;
+	r->v = list;
 }
 
 static void fill_field(const struct field *f, struct fact *fact)
@@ -316,7 +316,7 @@ static void fill_field(const struct field *f, struct fact *fact)
 		fill_stack((struct fact_stack *)at);
 		break;
 	case FIELD_RELEASERS:
-		fill_releasers(&fact->hold);
+		fill_releasers((struct releaser_list *)at);
 		break;
 	default:
 		field_store(f, fact, any_bits());
@@ -338,14 +338,14 @@ static void assert_same_stack(const struct fact_stack *a, const struct fact_stac
 		assert_same_text(a->frames[i], b->frames[i]);
 }
 
-static void assert_same_releasers(const struct fact_hold *a, const struct fact_hold *b)
+static void assert_same_releasers(const struct releaser_list *a, const struct releaser_list *b)
 {
-	assert_int_equal(a->nr_releasers, b->nr_releasers);
-	for (u32 i = 0; i < a->nr_releasers; i++) {
-		assert_int_equal(a->releasers[i].task, b->releasers[i].task);
-		assert_int_equal(a->releasers[i].fd, b->releasers[i].fd);
-		assert_int_equal(a->releasers[i].reads, b->releasers[i].reads);
-		assert_int_equal(a->releasers[i].receives, b->releasers[i].receives);
+	assert_int_equal(a->n, b->n);
+	for (u32 i = 0; i < a->n; i++) {
+		assert_int_equal(a->v[i].task, b->v[i].task);
+		assert_int_equal(a->v[i].fd, b->v[i].fd);
+		assert_int_equal(a->v[i].reads, b->v[i].reads);
+		assert_int_equal(a->v[i].receives, b->v[i].receives);
 	}
 }
 
@@ -361,7 +361,8 @@ static void assert_same_field(const struct field *f, const struct fact *a, const
 		assert_same_stack((const struct fact_stack *)x, (const struct fact_stack *)y);
 		break;
 	case FIELD_RELEASERS:
-		assert_same_releasers(&a->hold, &b->hold);
+		assert_same_releasers((const struct releaser_list *)x,
+				      (const struct releaser_list *)y);
 		break;
 	default:
 		if (memcmp(x, y, field_size(f)) != 0)
@@ -470,6 +471,7 @@ static void test_table_has_every_field(void **state)
 	COVERS(FACT_LOSS, loss);
 	COVERS(FACT_PROBE, probe);
 	COVERS(FACT_END, end);
+	COVERS(FACT_LOCK, lock);
 }
 
 /* The section of a record in the manual; the caller frees. */
