@@ -138,6 +138,13 @@ static const char *device_of(struct snap *s, u64 sb)
 	return snap_text(s, "%s", id);
 }
 
+const char *sb_device(struct snap *s, u64 sb)
+{
+	const char *device = device_of(s, sb);
+
+	return device ? device : "an unknown device";
+}
+
 /* The file as the waiter sees it, who may have a mount namespace of its own. */
 static bool mount_of_viewer(struct snap *s, u32 major, u32 minor, struct mount *m)
 {

@@ -33,6 +33,7 @@ struct ktask {
 	struct arch_regs regs;               /* read on demand: see task_regs() */
 	s32 regs_err;                        /* 1 not read yet, 0 or -errno */
 	bool told;                           /* its fact was emitted */
+	bool queued;                         /* it is in the queue of a lock, see walk_queued.c */
 };
 
 struct ktasks {
@@ -268,6 +269,8 @@ const char *file_fstype(struct snap *s, u64 inode);
 const char *file_device(struct snap *s, u64 file);
 /* The same of a gendisk; of a loop device "loop0 over /path (ext4)". */
 const char *disk_describe(struct snap *s, u64 disk);
+/* The device of a filesystem, "pmem0"; "an unknown device". */
+const char *sb_device(struct snap *s, u64 sb);
 /* Where the inode's filesystem is mounted; NULL unknown. */
 const char *file_mount(struct snap *s, u64 inode);
 /* A path by which we can open a file that the task has open or mapped; NULL unknown. */
@@ -302,6 +305,10 @@ struct fact_releaser *fds_releasers(struct snap *s, u64 inode, u32 *n, u64 *via)
 /* The file of a descriptor of a task; 0 none. */
 u64 fds_file(const struct snap *s, u64 inode); /* one that is open; 0 none */
 u64 fd_file(struct snap *s, const struct ktask *t, u64 fd);
+
+/* --- walk_pipes.c */
+/* "pipe:[4711]", or the path of a FIFO. */
+const char *pipe_name(struct snap *s, u64 inode);
 
 /* --- sockets.c */
 /* struct sock of a socket's inode; 0 none. */
@@ -449,6 +456,35 @@ void vma_range(const struct kvma *v, const struct kpage *p, u64 *from, u64 *to);
 void signals_read(struct snap *s, const struct ktask *t, struct fact_signals *ret);
 const char *cgroup_path(struct snap *s, u64 cgroup); /* NULL unknown */
 u64 cgroup_of_task(struct snap *s, u64 task);        /* struct cgroup; 0 unknown */
+
+/* --- locks.c */
+enum klock_kind { KLOCK_RWSEM = 0, KLOCK_MUTEX, KLOCK_KINDS };
+
+struct klock {
+	u64 addr;
+	enum klock_kind kind;
+	u64 owner; /* task in the owner word; 0 none, or not known */
+	enum fact_mode mode;
+	u32 readers; /* with MODE_READ; 0 unknown */
+};
+/* The lock that a sleeping task is queued for. 0, or -ENOENT when none was found. */
+int lock_of_task(struct snap *s, const struct ktask *t, struct klock *ret);
+/* Fills in who has the lock now. */
+void lock_read_owner(struct snap *s, struct klock *l);
+/*
+ * Calls fn for each task in the queue of a lock, the first one first, until it returns other than 0,
+ * which is returned. -EFAULT when the queue is torn, -E2BIG when it has no end.
+ */
+typedef int (*lock_waiter_fn)(void *arg, u64 task, bool shared);
+int lock_walk(struct snap *s, const struct klock *l, lock_waiter_fn fn, void *arg);
+
+/* --- lock_names.c */
+/* What a lock is: fills name, of and file as far as they can be told, and tells the file. */
+void lock_identify(struct snap *s, const struct klock *l, struct fact_lock *f);
+
+/* --- pipe_waits.c */
+/* Of tasks that are told: tells those that sleep for a pipe, and who has its other end. */
+bool pipe_waits_tell(struct snap *s); /* false: there are no more */
 
 /* --- walk_*.c: each finds holds of s->pages by one mechanism and emits them */
 struct walker {

@@ -142,17 +142,16 @@ static const char *describe(struct snap *s, const struct pipe *p, const struct h
 			 h->refs, p->head - p->tail, (unsigned long long)ino);
 }
 
-/* "pipe:[4711]", or the path of a FIFO. */
-static const char *name_of(struct snap *s, const struct pipe *p)
+const char *pipe_name(struct snap *s, u64 inode)
 {
-	const char *fstype = file_fstype(s, p->inode), *path = NULL;
+	const char *fstype = file_fstype(s, inode), *path = NULL;
 	u64 ino = 0;
 
 	if (fstype && strcmp(fstype, "pipefs") != 0)
-		path = file_path(s, fds_file(s, p->inode));
+		path = file_path(s, fds_file(s, inode));
 	if (path)
 		return path;
-	kmem_get(s->k, p->inode, KF_INODE_INO, &ino);
+	kmem_get(s->k, inode, KF_INODE_INO, &ino);
 	return snap_text(s, "pipe:[%llu]", (unsigned long long)ino);
 }
 
@@ -167,7 +166,7 @@ static void tell_hold(struct snap *s, const struct pipe *p, const struct hit *h)
 	f.hold.confidence = CONF_EXACT;
 	f.hold.refs = h->refs;
 	f.hold.object_kind = "pipe";
-	f.hold.object_id = name_of(s, p);
+	f.hold.object_id = pipe_name(s, p->inode);
 	f.hold.detail = describe(s, p, h, via);
 	f.hold.held_ns = FACT_UNKNOWN;
 	f.hold.drain_bytes = h->drain_bytes;

@@ -1,68 +1,202 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Who queues behind a waiter: it sleeps with the inode lock held, so every reader and writer of
- * the file sleeps in that lock's wait list.
+ * Who is stuck behind whom: the tasks in the queues of locks, and the owners of these. A waiter
+ * sleeps with the inode lock held, so every reader and writer of the file is in its queue; one of
+ * them may have another lock, behind which there are more; and one of them may be a holder.
+ *
+ * First the queues of the inode locks of the waiters, of which each may be long. Who sleeps
+ * uninterruptibly and is in none of them is asked for its lock, whose whole queue is then taken. Told
+ * is what has to do with a waiter: locks that a task which was told has, or waits for.
  */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "collect/snap.h"
+#include "collect/task_flags.h"
+#include "util/array.h"
 
-enum { QUEUE_MAX = 100000 };
+struct queued {
+	u64 task;
+	bool shared;
+};
 
-/*
- * First entry of the list and the address that ends it. A head in the lock up to 7.1; since
- * then the lock points at its first waiter and the waiters form a ring.
- */
-static int list_of(struct snap *s, u64 sem, u64 *first, u64 *end)
+struct queue {
+	struct klock lock;
+	u64 wait;         /* a waiter that surely has the lock although its owner is unreadable */
+	struct queued *v; /* the first in the queue first */
+	u32 n;
+	int err; /* why it is not whole, if that is not told yet */
+	bool told;
+};
+
+struct queues {
+	struct snap *s;
+	struct queue *v;
+	u32 n;
+};
+
+static int add_queued(void *arg, u64 task, bool shared)
 {
-	u64 waiter;
-	int err;
+	struct queue *q = arg;
+	int err = array_grow(&q->v, q->n, sizeof(*q->v));
 
-	if (kmem_has(s->k, KF_RWSEM_WAIT_LIST)) {
-		*end = kmem_at(s->k, sem, KF_RWSEM_WAIT_LIST);
-		return kmem_get(s->k, *end, KF_LIST_NEXT, first);
-	}
-	err = kmem_get(s->k, sem, KF_RWSEM_FIRST_WAITER, &waiter);
-	*first = waiter ? kmem_at(s->k, waiter, KF_RWSEM_WAITER_LIST) : 0;
-	*end = 0;
+	if (!err)
+		q->v[q->n++] = (struct queued){ task, shared };
 	return err;
 }
 
-static void tell_queued(struct snap *s, const struct kwait *w, u64 task)
+static bool is_known(const struct queues *qs, u64 lock)
+{
+	for (u32 i = 0; i < qs->n; i++)
+		if (qs->v[i].lock.addr == lock)
+			return true;
+	return false;
+}
+
+/* A queue may change while it is read: of a lock that matters, that is a loss. */
+static void tell_loss(struct snap *s, struct queue *q)
+{
+	if (q->err)
+		snap_lost(s, q->err == -E2BIG ? LOSS_LOST : LOSS_TORN, "queued tasks", 1);
+	q->err = 0;
+}
+
+/* Takes the whole queue of a lock. wait: see struct queue. matters: whatever it turns out to be. */
+static void take_queue(struct queues *qs, const struct klock *lock, u64 wait, bool matters)
+{
+	struct snap *s = qs->s;
+	struct queue *q;
+
+	if (is_known(qs, lock->addr))
+		return;
+	s->err = s->err ? s->err : array_grow(&qs->v, qs->n, sizeof(*qs->v));
+	if (s->err)
+		return;
+	q = &qs->v[qs->n];
+	*q = (struct queue){ .lock = *lock, .wait = wait };
+	q->err = lock_walk(s, lock, add_queued, q);
+	if (q->err == -ENOMEM)
+		s->err = q->err;
+	else if (matters)
+		tell_loss(s, q);
+	if (!q->n) {
+		free(q->v);
+		return;
+	}
+	qs->n++;
+	for (u32 i = 0; i < q->n; i++) {
+		struct ktask *t = task_find(s, q->v[i].task);
+
+		if (t)
+			t->queued = true;
+	}
+}
+
+static void take_inode_lock(struct queues *qs, const struct kwait *w)
+{
+	struct klock l = { .addr = kmem_at(qs->s->k, w->inode, KF_INODE_RWSEM),
+			   .kind = KLOCK_RWSEM };
+	u64 owner;
+	bool readable = !kmem_get(qs->s->k, l.addr, KF_RWSEM_OWNER, &owner);
+
+	lock_read_owner(qs->s, &l);
+	take_queue(qs, &l, readable ? 0 : w->task, true);
+}
+
+/* A task that sleeps for a lock is in state D; told ones may do so interruptibly. */
+static bool may_queue(const struct ktask *t)
+{
+	if (t->queued || t->r.state & TASK_NOLOAD)
+		return false;
+	return t->r.state & TASK_UNINTERRUPTIBLE || (t->told && t->r.state & TASK_INTERRUPTIBLE);
+}
+
+static void find_others(struct queues *qs)
+{
+	struct snap *s = qs->s;
+
+	for (u32 i = 0; i < s->tasks.n && !s->err; i++) {
+		struct klock l;
+
+		if (may_queue(&s->tasks.v[i]) && !lock_of_task(s, &s->tasks.v[i], &l))
+			take_queue(qs, &l, 0, false);
+	}
+}
+
+static bool is_told(struct snap *s, u64 task)
+{
+	const struct ktask *t = task ? task_find(s, task) : NULL;
+
+	return t && t->told;
+}
+
+static bool is_relevant(struct snap *s, const struct queue *q)
+{
+	if (q->wait || is_told(s, q->lock.owner))
+		return true;
+	for (u32 i = 0; i < q->n; i++)
+		if (is_told(s, q->v[i].task))
+			return true;
+	return false;
+}
+
+static void tell_queued(struct snap *s, const struct queue *q, const struct queued *who, u64 wait,
+			const char *name)
 {
 	struct fact f = { .type = FACT_QUEUED };
-	struct ktask *t = task_find(s, task);
+	struct ktask *t = task_find(s, who->task);
 
-	if (!t || t->r.task == w->task)
+	if (!t || t->r.task == wait)
 		return;
 	task_tell(s, t);
-	f.queued.wait = w->task;
-	f.queued.task = task;
-	f.queued.lock = "i_rwsem";
+	f.queued = (struct fact_queued){
+		.wait = wait,
+		.task = who->task,
+		.lock = name,
+		.on = q->lock.addr,
+		.shared = who->shared,
+	};
 	snap_emit(s, &f);
 }
 
-static void walk_lock(struct snap *s, const struct kwait *w, u64 sem)
+static void tell_queue(struct snap *s, struct queue *q)
 {
-	u64 at, end;
+	struct fact f = { .type = FACT_LOCK };
+	struct ktask *owner = q->lock.owner ? task_find(s, q->lock.owner) : NULL;
+	struct fact_releaser rel = { .task = q->lock.owner, .fd = -1 };
+	u64 wait = q->wait;
 
-	if (list_of(s, sem, &at, &end))
-		return;
-	for (u32 n = 0; at && at != end; n++) {
-		u64 waiter = kmem_container(s->k, at, KF_RWSEM_WAITER_LIST), task, prev = at;
+	q->told = true;
+	tell_loss(s, q);
+	f.lock.id = q->lock.addr;
+	f.lock.mode = q->lock.mode;
+	f.lock.readers = q->lock.readers;
+	if (owner) {
+		task_tell(s, owner);
+		f.lock.owners = &rel;
+		f.lock.nr_owners = 1;
+	}
+	if (owner && q->lock.mode == MODE_WRITE && wait_is_known(s, owner->r.task))
+		wait = owner->r.task;
+	lock_identify(s, &q->lock, &f.lock);
+	snap_emit(s, &f);
+	for (u32 i = 0; i < q->n && !s->err; i++)
+		tell_queued(s, q, &q->v[i], wait, f.lock.name);
+}
 
-		if (n >= QUEUE_MAX) {
-			snap_lost(s, LOSS_LOST, "queued tasks", 1);
-			return;
+/* What is told makes more relevant. */
+static void tell_all(struct queues *qs)
+{
+	bool more = true;
+
+	while (more && !qs->s->err) {
+		more = false;
+		for (u32 i = 0; i < qs->n; i++) {
+			if (qs->v[i].told || !is_relevant(qs->s, &qs->v[i]))
+				continue;
+			tell_queue(qs->s, &qs->v[i]);
+			more = true;
 		}
-		if (kmem_get(s->k, waiter, KF_RWSEM_WAITER_TASK, &task) ||
-		    kmem_get(s->k, at, KF_LIST_NEXT, &at)) {
-			snap_lost(s, LOSS_TORN, "queued tasks", 1);
-			return;
-		}
-		tell_queued(s, w, task);
-		if (!end)
-			end = prev; /* a ring ends where it began */
 	}
 }
 
@@ -77,9 +211,17 @@ bool walk_queued_available(const struct snap *s)
 
 int walk_queued(struct snap *s)
 {
+	struct queues qs = { .s = s };
+
 	for (u32 i = 0; i < s->nr_waits && !s->err; i++)
 		if (s->waits[i].inode)
-			walk_lock(s, &s->waits[i],
-				  kmem_at(s->k, s->waits[i].inode, KF_INODE_RWSEM));
+			take_inode_lock(&qs, &s->waits[i]);
+	find_others(&qs);
+	do
+		tell_all(&qs);
+	while (!s->err && pipe_waits_tell(s));
+	for (u32 i = 0; i < qs.n; i++)
+		free(qs.v[i].v);
+	free(qs.v);
 	return 0;
 }

@@ -23,7 +23,7 @@ const struct walker walkers[] = {
 	  walk_mappings },
 	{ "virtual machines", "who may have the page as a guest's memory is not told",
 	  walk_vms_available, walk_vms },
-	{ "inode lock queue", "tasks that queue behind a waiter are not counted",
+	{ "lock queues", "tasks stuck behind a waiter are not counted, deadlocks not seen",
 	  walk_queued_available, walk_queued },
 	{ "memory search", "references that no walker explains are not searched for",
 	  walk_memory_available, walk_memory },
