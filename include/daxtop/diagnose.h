@@ -11,6 +11,8 @@ enum finding_code {
 	FINDING_SELF_DEADLOCK,
 	FINDING_UNPROTECTED_FREE,
 	FINDING_UNBIND,
+	FINDING_DEADLOCK,
+	FINDING_SUSPECTED_DEADLOCK, /* a circle of which not every step was seen */
 	FINDING_MAX,
 };
 
@@ -26,6 +28,22 @@ struct sentences {
 	u32 n;
 };
 
+/* One task of a circle: it waits for something that the next one has, the last for the first. */
+struct cycle_step {
+	const struct wfg_task *task;
+	const struct wfg_wait *wait; /* it waits for a page; with sleeps: not now */
+	const struct wfg_hold *hold; /* by which the next task has the page; NULL: see sleeps */
+	const struct wfg_queued
+		*sleeps; /* the lock, or pipe, that the next task has; NULL: see hold */
+	bool proven;     /* seen, and nobody but the next task could end it */
+};
+
+struct cycle {
+	struct cycle_step *steps; /* n of them; the first is of the waiter */
+	u32 n;
+	bool proven; /* each step is */
+};
+
 /* From this age on a wait is no longer called slow, but stuck. */
 #define FINDING_STUCK_NS (60 * 1000000000ULL)
 
@@ -38,6 +56,9 @@ struct finding {
 	struct advice *advice;   /* safest first */
 	u32 nr_advice;
 	struct sentences notes; /* what does not help, and why */
+	struct cycle cycle;     /* of a deadlock; n is 0 for others */
+	/* The first wait with a finding on the same tasks in a circle; itself if it is the first. */
+	const struct wfg_wait *cycle_of;
 };
 
 struct findings {

@@ -19,6 +19,9 @@ bool advise_drain(struct verdict *v, const struct wfg_hold *h)
 		return false;
 	sb_printf(&action, "dd if=/proc/%u/fd/%d of=/dev/null bs=%llu count=1", r->task->t.pid,
 		  r->fd, (unsigned long long)h->h.drain_bytes);
+	/* to open a FIFO, which has a path, would wait for a writer */
+	if (h->h.object_id && h->h.object_id[0] == '/')
+		sb_puts(&action, " iflag=nonblock");
 	sb_puts(&effect, "Reads ");
 	phrase_count(&effect, h->h.drain_bytes, "byte");
 	sb_printf(&effect,

@@ -195,12 +195,23 @@ static void advise(struct verdict *v)
 	verdict_note(v, &sb);
 }
 
+static void explain_hopeless(struct verdict *v)
+{
+	struct strbuf sb = { 0 };
+
+	if (!v->hopeless)
+		return;
+	sb_puts(&sb, "Who could let go of it is in a deadlock, or behind one: first break that.");
+	verdict_cause(v, &sb);
+}
+
 void blocked_explain(struct verdict *v)
 {
 	const struct wfg_wait *wait = v->wait;
 
 	explain_text(v);
 	explain_holds(v);
+	explain_hopeless(v);
 	if (wait->w.on != ON_PAGE || !wait->page || !wait->page->busy)
 		note_no_holder(v);
 	if (wait->w.on == ON_PAGE && (!wait->page || wait->page->busy))

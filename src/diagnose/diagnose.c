@@ -2,19 +2,24 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "diagnose/stuck.h"
 #include "diagnose/verdict.h"
 
 struct rule {
 	enum finding_code code;
+	/* NULL: when the waiter is in a circle, of which each step is proven or not */
 	bool (*applies)(const struct wfg *g, const struct wfg_wait *wait);
 	void (*explain)(struct verdict *v);
+	bool proven;
 };
 
 /* Worst first: the first rule that applies explains the wait. */
 static const struct rule rules[] = {
-	{ FINDING_SELF_DEADLOCK, self_deadlock_applies, self_deadlock_explain },
-	{ FINDING_LOST_WAKEUP, lost_wakeup_applies, lost_wakeup_explain },
-	{ FINDING_BLOCKED, blocked_applies, blocked_explain },
+	{ FINDING_SELF_DEADLOCK, self_deadlock_applies, self_deadlock_explain, false },
+	{ FINDING_DEADLOCK, NULL, deadlock_explain, true },
+	{ FINDING_LOST_WAKEUP, lost_wakeup_applies, lost_wakeup_explain, false },
+	{ FINDING_SUSPECTED_DEADLOCK, NULL, deadlock_explain, false },
+	{ FINDING_BLOCKED, blocked_applies, blocked_explain, false },
 };
 #define NR_RULES (sizeof(rules) / sizeof(rules[0]))
 
@@ -31,38 +36,126 @@ static const struct general_rule general_rules[] = {
 };
 #define NR_GENERAL (sizeof(general_rules) / sizeof(general_rules[0]))
 
-static int explain(const struct wfg *g, const struct wfg_wait *wait, const struct rule *rule,
-		   struct finding *f)
+static void cycle_free(struct cycle *c)
 {
-	struct verdict v = { .g = g, .wait = wait, .f = f };
+	free(c->steps);
+	*c = (struct cycle){ 0 };
+}
+
+static bool rule_applies(const struct rule *rule, const struct wfg *g, const struct finding *f)
+{
+	if (rule->applies)
+		return rule->applies(g, f->wait);
+	return f->cycle.n && f->cycle.proven == rule->proven;
+}
+
+static const struct rule *rule_for(const struct wfg *g, const struct finding *f)
+{
+	size_t i = 0;
+
+	while (i < NR_RULES - 1 && !rule_applies(&rules[i], g, f))
+		i++;
+	return &rules[i];
+}
+
+/* Only a finding that is about the circle keeps it. */
+static int explain(const struct wfg *g, struct finding *f, bool hopeless)
+{
+	const struct rule *rule = rule_for(g, f);
+	struct verdict v = { .g = g, .wait = f->wait, .f = f, .hopeless = hopeless };
 
 	f->code = rule->code;
-	f->wait = wait;
+	if (rule->applies)
+		cycle_free(&f->cycle);
 	rule->explain(&v);
 	explain_impact(&v);
 	return v.err;
 }
 
-static const struct rule *rule_for(const struct wfg *g, const struct wfg_wait *wait)
+/* The circle that the waiter is in: one that is proven if there is such. */
+static int find_cycle(struct stuck *proven, struct stuck *suspected, struct finding *f)
 {
-	size_t i = 0;
+	int err = stuck_cycle(proven, f->wait, &f->cycle);
 
-	while (i < NR_RULES - 1 && !rules[i].applies(g, wait))
-		i++;
-	return &rules[i];
+	return err || f->cycle.n ? err : stuck_cycle(suspected, f->wait, &f->cycle);
 }
 
-/* Waits come oldest first, so one pass for each rule leaves worst first, then oldest. */
-static int explain_waits(const struct wfg *g, struct findings *f)
+static int rank(enum finding_code code)
 {
-	size_t nr_waits = wfg_nr_waits(g);
+	int i = 0;
+
+	while (rules[i].code != code)
+		i++;
+	return i;
+}
+
+/* Worst first; the waits come oldest first. */
+static int compare_findings(const void *a, const void *b)
+{
+	const struct finding *x = a, *y = b;
+	int order = rank(x->code) - rank(y->code);
+
+	return order ? order : (x->wait > y->wait) - (x->wait < y->wait);
+}
+
+static bool has_task(const struct cycle *c, const struct wfg_task *task)
+{
+	u32 i = 0;
+
+	while (i < c->n && c->steps[i].task != task)
+		i++;
+	return i < c->n;
+}
+
+/*
+ * Most tasks of a circle see the same circle, but for where it starts. The findings are in the order
+ * of the waits.
+ */
+static void find_same_cycles(struct findings *all)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		struct finding *f = &all->f[i], *first = f;
+
+		for (u32 j = 0; j < f->cycle.n; j++) {
+			const struct wfg_wait *w = f->cycle.steps[j].wait;
+			struct finding *other = w ? f + (w - f->wait) : f;
+
+			if (other < first && other->code == f->code &&
+			    other->cycle.n == f->cycle.n && has_task(&other->cycle, f->wait->task))
+				first = other;
+		}
+		f->cycle_of = first->wait;
+	}
+}
+
+static int find_all(const struct wfg *g, struct stuck *proven, struct stuck *suspected,
+		    struct findings *ret)
+{
 	int err = 0;
 
-	for (size_t r = 0; r < NR_RULES; r++)
-		for (size_t i = 0; i < nr_waits && !err; i++)
-			if (rule_for(g, wfg_wait(g, i)) == &rules[r])
-				err = explain(g, wfg_wait(g, i), &rules[r], &f->f[f->n++]);
+	for (size_t i = 0; i < wfg_nr_waits(g) && !err; i++) {
+		struct finding *f = &ret->f[ret->n++];
+
+		f->wait = wfg_wait(g, i);
+		err = find_cycle(proven, suspected, f);
+		err = err ? err : explain(g, f, stuck_is(proven, f->wait->task));
+	}
 	return err;
+}
+
+/* Worst first, then oldest. */
+static int explain_waits(const struct wfg *g, struct findings *f)
+{
+	struct stuck *proven = stuck_new(g, true), *suspected = stuck_new(g, false);
+	int err = proven && suspected ? find_all(g, proven, suspected, f) : -ENOMEM;
+
+	stuck_free(proven);
+	stuck_free(suspected);
+	if (err)
+		return err;
+	find_same_cycles(f);
+	qsort(f->f, f->n, sizeof(*f->f), compare_findings);
+	return 0;
 }
 
 static int explain_rest(const struct wfg *g, struct findings *f)
@@ -84,8 +177,10 @@ static int explain_rest(const struct wfg *g, struct findings *f)
 int diagnose(const struct wfg *g, struct findings *ret)
 {
 	struct findings f = { .f = calloc(wfg_nr_waits(g) + NR_GENERAL, sizeof(*f.f)) };
-	int err = f.f ? explain_waits(g, &f) : -ENOMEM;
+	int err = f.f ? 0 : -ENOMEM;
 
+	if (!err && wfg_nr_waits(g))
+		err = explain_waits(g, &f);
 	err = err ? err : explain_rest(g, &f);
 	if (err)
 		findings_free(&f);
@@ -103,6 +198,7 @@ static void sentences_free(struct sentences *list)
 static void finding_free(struct finding *f)
 {
 	free(f->text);
+	cycle_free(&f->cycle);
 	sentences_free(&f->cause);
 	sentences_free(&f->impact);
 	sentences_free(&f->notes);
@@ -126,6 +222,10 @@ const char *finding_code_name(enum finding_code code)
 	switch (code) {
 	case FINDING_SELF_DEADLOCK:
 		return "SELF_DEADLOCK";
+	case FINDING_DEADLOCK:
+		return "DEADLOCK";
+	case FINDING_SUSPECTED_DEADLOCK:
+		return "SUSPECTED_DEADLOCK";
 	case FINDING_LOST_WAKEUP:
 		return "LOST_WAKEUP";
 	case FINDING_UNPROTECTED_FREE:
@@ -177,7 +277,8 @@ int findings_exit_status(const struct wfg *g, const struct findings *f)
 	for (size_t i = 0; i < f->n; i++) {
 		if (!f->f[i].wait)
 			continue;
-		if (f->f[i].code != FINDING_BLOCKED)
+		if (f->f[i].code != FINDING_BLOCKED &&
+		    f->f[i].code != FINDING_SUSPECTED_DEADLOCK)
 			return 12;
 		if (status != 11)
 			status = all_exact(f->f[i].wait) ? 10 : 11;

@@ -80,6 +80,23 @@ static void phrase_locks(struct strbuf *sb, const struct wfg_wait *wait)
 		sb_printf(sb, " on %s%s", first, others ? " and other locks" : "");
 }
 
+static u32 behind_others(const struct wfg_wait *wait)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < wait->nr_queued; i++)
+		n += wait->queued[i].depth > 0;
+	return n;
+}
+
+static void phrase_behind_others(struct strbuf *sb, const struct wfg_wait *wait)
+{
+	u32 n = behind_others(wait);
+
+	if (n)
+		sb_printf(sb, ", %u of them through others", n);
+}
+
 static void explain_queue(struct verdict *v)
 {
 	const struct wfg_wait *wait = v->wait;
@@ -96,6 +113,7 @@ static void explain_queue(struct verdict *v)
 	phrase_count(&sb, wait->nr_queued, "task");
 	sb_puts(&sb, wait->nr_queued == 1 ? " queues behind it" : " queue behind it");
 	phrase_locks(&sb, wait);
+	phrase_behind_others(&sb, wait);
 	sb_puts(&sb, wait->nr_queued == 1 ? ", for " : ", the longest for ");
 	phrase_time(&sb, wait->queued[0].task->t.asleep_ns);
 	sb_puts(&sb, ": ");

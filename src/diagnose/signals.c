@@ -51,6 +51,12 @@ const char *signal_unreachable(const struct wfg_task *task)
 	return t->pid <= 1 ? "is the init process" : NULL;
 }
 
+bool signal_ends(const struct wfg_task *task)
+{
+	return signal_disposition(task, SIGINT) == DISPOSITION_DEFAULT ||
+	       signal_disposition(task, SIGTERM) == DISPOSITION_DEFAULT;
+}
+
 const char *sigterm_useless(const struct wfg_task *task)
 {
 	const char *why = signal_unreachable(task);

@@ -19,6 +19,9 @@ enum disposition signal_disposition(const struct wfg_task *task, int signo);
 /* "is blocked"; what follows the name of the signal. */
 const char *disposition_text(enum disposition d);
 
+/* Whether SIGINT or SIGTERM ends the process: nothing in it handles, blocks or ignores both. */
+bool signal_ends(const struct wfg_task *task);
+
 /* Why no signal reaches the task at all ("is a kernel thread"), NULL when one would. */
 const char *signal_unreachable(const struct wfg_task *task);
 

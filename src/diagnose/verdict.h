@@ -11,7 +11,8 @@ struct verdict {
 	const struct wfg *g;
 	const struct wfg_wait *wait;
 	struct finding *f;
-	int err; /* the first -ENOMEM sticks; 0 so far */
+	bool hopeless; /* behind a deadlock: nothing but its end can end this wait */
+	int err;       /* the first -ENOMEM sticks; 0 so far */
 };
 
 /* Each takes what sb holds and leaves it empty. */
@@ -32,6 +33,7 @@ void verdict_advice(struct verdict *v, enum advice_kind kind, const char *proven
 /* One file per finding: whether it explains the wait, and its words. */
 bool self_deadlock_applies(const struct wfg *g, const struct wfg_wait *wait);
 void self_deadlock_explain(struct verdict *v);
+void deadlock_explain(struct verdict *v);
 bool lost_wakeup_applies(const struct wfg *g, const struct wfg_wait *wait);
 void lost_wakeup_explain(struct verdict *v);
 bool blocked_applies(const struct wfg *g, const struct wfg_wait *wait);

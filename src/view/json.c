@@ -166,20 +166,49 @@ static json_t *file_object(const struct wfg_file *file)
 	return j;
 }
 
-static json_t *queued(const struct wfg_wait *w)
-{
-	json_t *list = json_array();
-
-	for (u32 i = 0; i < w->nr_queued; i++)
-		append(&list, task(&w->queued[i].task->t));
-	return list;
-}
-
 static json_t *state(char letter)
 {
 	char s[2] = { letter ? letter : '?', '\0' };
 
 	return text(s);
+}
+
+static json_t *lock(const struct wfg_queued *q)
+{
+	const struct wfg_lock *l = q->on;
+	json_t *j = json_object();
+
+	set(&j, "name", text(q->lock));
+	set(&j, "id", l ? address(l->l.id) : json_null());
+	set(&j, "file", l && l->file ? text(l->file->f.path) : json_null());
+	set(&j, "of", text(l ? l->l.of : NULL));
+	set(&j, "held", text(fact_mode_name(l ? l->l.mode : MODE_UNKNOWN)));
+	set(&j, "wants", text(q->shared ? "read" : "write"));
+	return j;
+}
+
+/* A task, with what it does and what it sleeps for. */
+static json_t *queued_task(const struct wfg_queued *q)
+{
+	const struct fact_task *t = &q->task->t;
+	json_t *j = task(t);
+
+	set(&j, "state", state(t->state));
+	set(&j, "age_s", seconds(t->asleep_ns));
+	set(&j, "syscall", text(t->call));
+	set(&j, "lock", lock(q));
+	set(&j, "behind", q->behind ? json_integer(q->behind->t.tid) : json_null());
+	set(&j, "depth", json_integer(q->depth));
+	return j;
+}
+
+static json_t *queued(const struct wfg_wait *w)
+{
+	json_t *list = json_array();
+
+	for (u32 i = 0; i < w->nr_queued; i++)
+		append(&list, queued_task(&w->queued[i]));
+	return list;
 }
 
 static json_t *trigger(enum fact_trigger t)
@@ -251,6 +280,31 @@ static json_t *advice(const struct finding *f)
 	return list;
 }
 
+/* A task of a circle, with what it waits for: the next one has it. */
+static json_t *step(const struct wfg *g, const struct cycle_step *s)
+{
+	json_t *j = task(&s->task->t);
+
+	set(&j, "state", state(s->task->t.state));
+	set(&j, "age_s", seconds(s->task->t.asleep_ns));
+	set(&j, "syscall", text(s->task->t.call));
+	set(&j, "proven", json_boolean(s->proven));
+	set(&j, "on", text(s->hold ? "page" : "lock"));
+	set(&j, "wait", s->hold ? text(wfg_wait_id(g, s->wait)) : json_null());
+	set(&j, "holder", s->hold ? holder(s->hold) : json_null());
+	set(&j, "lock", s->hold ? json_null() : lock(s->sleeps));
+	return j;
+}
+
+static json_t *cycle(const struct wfg *g, const struct cycle *c)
+{
+	json_t *list = json_array();
+
+	for (u32 i = 0; i < c->n; i++)
+		append(&list, step(g, &c->steps[i]));
+	return list;
+}
+
 static json_t *finding_object(const struct wfg *g, const struct finding *f)
 {
 	json_t *explained = json_array();
@@ -265,6 +319,8 @@ static json_t *finding_object(const struct wfg *g, const struct finding *f)
 	set(&j, "cause", sentences(&f->cause));
 	set(&j, "impact", sentences(&f->impact));
 	set(&j, "notes", sentences(&f->notes));
+	if (f->cycle.n)
+		set(&j, "cycle", cycle(g, &f->cycle));
 	return j;
 }
 

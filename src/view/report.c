@@ -11,6 +11,8 @@
 
 #define MAX_HOLDERS  12 /* holders of a page that are shown without -v */
 #define MAX_TASKS    8  /* tasks of a holder, and causes, likewise */
+#define MAX_FINDINGS 10 /* findings in full, likewise; of others only the verdict */
+#define MAX_VERDICTS 20 /* and of so many not even that */
 #define MAX_ENDS     12 /* waits that are over, likewise */
 #define MAX_PAGES    12 /* held pages, likewise */
 #define NSEC_PER_SEC 1000000000ULL
@@ -265,6 +267,12 @@ static void say_queued(struct report *r, const struct wfg_wait *w)
 		phrase_time(&sb, w->queued[i].task->t.asleep_ns);
 		if (w->queued[i].lock)
 			sb_printf(&sb, " on %s", w->queued[i].lock);
+		if (w->queued[i].depth && w->queued[i].behind) {
+			sb_puts(&sb, ", behind ");
+			phrase_task(&sb, w->queued[i].behind);
+		}
+		if (w->queued[i].task->t.call)
+			sb_printf(&sb, ", in %s", w->queued[i].task->t.call);
 		say(r, "  queued     ", INDENT_EVIDENCE, &sb);
 	}
 }
@@ -278,11 +286,23 @@ static void say_evidence(struct report *r, const struct wfg_wait *w)
 	say_queued(r, w);
 }
 
-static void say_finding(struct report *r, const struct finding *f)
+/* The others of a circle are the same story told from another place. */
+static bool is_told_before(const struct finding *f)
+{
+	return f->cycle.n && f->cycle_of != f->wait;
+}
+
+static void say_finding(struct report *r, const struct finding *f, bool in_full)
 {
 	say_string(r, "", "", f->text);
 	if (r->opts->quiet)
 		return;
+	if (!in_full) {
+		if (is_told_before(f))
+			fputs(INDENT "The same circle as above.\n", r->out);
+		fputc('\n', r->out);
+		return;
+	}
 	fputc('\n', r->out);
 	say_section(r, "CAUSE    ", &f->cause);
 	say_section(r, "IMPACT   ", &f->impact);
@@ -481,6 +501,25 @@ static void say_held(struct report *r)
 	say_more(r, INDENT_EVIDENCE, left, "pages");
 }
 
+static void say_findings(struct report *r, const struct findings *f)
+{
+	bool all = r->opts->verbose || r->opts->quiet;
+	u32 full = 0, n = 0;
+
+	for (size_t i = 0; i < f->n; i++) {
+		bool in_full = all || (full < MAX_FINDINGS && !is_told_before(&f->f[i]));
+
+		if (!in_full && n - full >= MAX_VERDICTS)
+			continue;
+		say_finding(r, &f->f[i], in_full);
+		full += in_full;
+		n++;
+	}
+	say_more(r, "", f->n - n, "that wait");
+	if (f->n > n)
+		fputc('\n', r->out);
+}
+
 static void say_nothing_found(struct report *r)
 {
 	struct strbuf sb = { 0 };
@@ -513,8 +552,7 @@ int view_report(FILE *out, const struct wfg *g, const struct findings *f,
 {
 	struct report r = { .out = out, .g = g, .opts = opts };
 
-	for (size_t i = 0; i < f->n; i++)
-		say_finding(&r, &f->f[i]);
+	say_findings(&r, f);
 	if (!f->n)
 		say_nothing_found(&r);
 	if (!opts->quiet) {

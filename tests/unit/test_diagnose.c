@@ -1078,11 +1078,18 @@ static void a_likely_holder_is_not_killed(void **state)
 static void a_queued_reader_cannot_read(void **state)
 {
 	struct scene *s = *state;
+	struct fact_task other = make_task(31803, "stopped");
 	const struct finding *f;
+	struct fact_releaser rel[] = { { .task = task_id(31802), .fd = 0, .reads = true },
+				       { .task = task_id(31803), .fd = 0, .reads = true } };
 
+	/* another one can, else it were a deadlock; but that one is stopped */
 	scene_queued(s, 31802, "logger", SECOND);
-	scene_pipe(s, "pipe:[1]", 31802, 0);
+	other.state = 'T';
+	scene_task(s, other);
+	scene_hold(s, make_pipe("pipe:[1]"), rel, 2);
 	f = scene_diagnose(s);
+	assert_int_equal(f->code, FINDING_BLOCKED);
 	assert_non_null(find(&f->notes, "itself queued behind this wait"));
 	for (u32 i = 0; i < f->nr_advice; i++)
 		assert_hasnt(f->advice[i].action, "Let ");

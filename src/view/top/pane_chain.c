@@ -7,7 +7,7 @@
 #include "util/text.h"
 #include "view/top/pane.h"
 
-enum { MAX_LINKS = 8, MAX_BRANCHES = 8 };
+enum { MAX_LINKS = 8, MAX_BRANCHES = 8, MAX_STEPS = 16 };
 
 struct chain {
 	struct top *t;
@@ -75,23 +75,6 @@ static const struct wfg_wait *wait_of(const struct wfg *g, const struct wfg_task
 	return NULL;
 }
 
-/* The wait that a task is queued behind; NULL none. */
-static const struct wfg_wait *queue_of(const struct wfg *g, const struct wfg_task *task,
-				       const char **lock)
-{
-	for (size_t i = 0; i < wfg_nr_waits(g); i++) {
-		const struct wfg_wait *w = wfg_wait(g, i);
-
-		for (u32 j = 0; j < w->nr_queued; j++) {
-			if (w->queued[j].task != task)
-				continue;
-			*lock = w->queued[j].lock;
-			return w;
-		}
-	}
-	return NULL;
-}
-
 static bool is_seen(const struct chain *ch, const struct wfg_wait *w)
 {
 	for (u32 i = 0; i < ch->n; i++)
@@ -100,13 +83,49 @@ static bool is_seen(const struct chain *ch, const struct wfg_wait *w)
 	return false;
 }
 
+/* "i_rwsem of /pmem1/q/log.7", in short */
+static void add_lock(struct strbuf *sb, const struct wfg_queued *q)
+{
+	const struct wfg_lock *lock = q->on;
+
+	sb_puts(sb, q->lock ? q->lock : "a lock");
+	if (lock && lock->file && lock->file->f.path)
+		sb_printf(sb, " of %s", lock->file->f.path);
+	else if (lock && lock->l.of)
+		sb_printf(sb, " of %s", lock->l.of);
+}
+
+/*
+ * Who has the lock that a task sleeps for, and the lock that this one sleeps for, up to a waiter or
+ * to one that sleeps for no lock. Returns the waiter's wait; NULL none.
+ */
+static const struct wfg_wait *add_owners(struct chain *ch, const struct wfg_queued *q)
+{
+	const struct wfg_wait *wait = NULL;
+
+	for (u32 n = 0; q && q->behind && !wait && n < MAX_LINKS; n++) {
+		struct strbuf *sb = pane_scratch(ch->t);
+
+		wait = wait_of(ch->t->g, q->behind);
+		sb_puts(sb, "which ");
+		phrase_task(sb, q->behind);
+		sb_puts(sb, " has");
+		q = wait ? NULL : wfg_queued_of(ch->t->g, q->behind);
+		if (q) {
+			sb_puts(sb, ", who waits for ");
+			add_lock(sb, q);
+		}
+		add(ch, ATTR_NORMAL, "              ", sb);
+	}
+	return wait;
+}
+
 /* What the task that could release the page waits for; NULL nothing known. */
 static const struct wfg_wait *add_releaser(struct chain *ch, const struct wfg_releaser *rel)
 {
 	const struct wfg_wait *next = wait_of(ch->t->g, rel->task);
+	const struct wfg_queued *q = wfg_queued_of(ch->t->g, rel->task);
 	struct strbuf *sb = pane_scratch(ch->t);
-	const char *lock = NULL;
-	bool back;
 
 	phrase_task(sb, rel->task);
 	if (rel->fd >= 0)
@@ -114,16 +133,14 @@ static const struct wfg_wait *add_releaser(struct chain *ch, const struct wfg_re
 	sb_printf(sb, "  %c", rel->task->t.state ? rel->task->t.state : '?');
 	if (next) {
 		sb_puts(sb, ", waits for a page itself");
-	} else {
-		next = queue_of(ch->t->g, rel->task, &lock);
-		if (next)
-			sb_printf(sb, ", waits for %s of ", lock ? lock : "a lock");
-		if (next)
-			phrase_task(sb, next->task);
+	} else if (q) {
+		sb_puts(sb, ", waits for ");
+		add_lock(sb, q);
 	}
-	back = next && is_seen(ch, next);
-	add(ch, back ? ATTR_BAD : ATTR_NORMAL, "    freed by  ", sb);
-	if (!back)
+	add(ch, next && is_seen(ch, next) ? ATTR_BAD : ATTR_NORMAL, "    freed by  ", sb);
+	if (!next && q)
+		next = add_owners(ch, q);
+	if (!next || !is_seen(ch, next))
 		return next;
 	sb = pane_scratch(ch->t);
 	sb_puts(sb, "<== back to ");
@@ -156,20 +173,81 @@ static const struct wfg_wait *add_link(struct chain *ch, const struct wfg_wait *
 	return next;
 }
 
+/* What a step waits for, which the next one has. */
+static void add_wanted(struct strbuf *sb, const struct cycle_step *step)
+{
+	if (!step->hold) {
+		add_lock(sb, step->sleeps);
+		return;
+	}
+	phrase_page(sb, step->wait->page);
+	if (step->wait->file && step->wait->file->f.path)
+		sb_printf(sb, " of %s", step->wait->file->f.path);
+	sb_printf(sb, ", in %s", step->hold->h.object_id ? step->hold->h.object_id : "memory");
+}
+
+static void add_step(struct chain *ch, const struct cycle *c, u32 i)
+{
+	const struct cycle_step *step = &c->steps[i], *before = &c->steps[(i + c->n - 1) % c->n];
+	const struct fact_task *t = &step->task->t;
+	struct strbuf *sb = pane_scratch(ch->t);
+
+	phrase_task(sb, step->task);
+	sb_printf(sb, "  %s  %c, ", t->call ? t->call : "", t->state ? t->state : '?');
+	phrase_time(sb, t->asleep_ns);
+	add(ch, ATTR_TITLE, i ? " |   " : " +-> ", sb);
+	sb = pane_scratch(ch->t);
+	add_wanted(sb, before);
+	add(ch, ATTR_NORMAL, " |     HOLDS  ", sb);
+	sb = pane_scratch(ch->t);
+	add_wanted(sb, step);
+	sb_puts(sb, step->proven ? "" : "  (not proven)");
+	add(ch, step->proven ? ATTR_NORMAL : ATTR_WARN,
+	    i + 1 == c->n ? " +---- WAITS  " : " |     WAITS  ", sb);
+}
+
+static void draw_circle(struct chain *ch, const struct cycle *c)
+{
+	struct strbuf *sb = pane_scratch(ch->t);
+
+	sb_printf(sb, "circle of %u tasks, ", c->n);
+	sb_puts(sb, c->proven ? "each step was seen" : "suspected: not each step was seen");
+	add(ch, ATTR_BAD, "", sb);
+	for (u32 i = 0; i < c->n; i++) {
+		/* of a large one the start and the end */
+		if (c->n > MAX_STEPS && i == MAX_STEPS / 2) {
+			u32 skipped = c->n - MAX_STEPS;
+
+			sb = pane_scratch(ch->t);
+			sb_printf(sb, "%u more", skipped);
+			add(ch, ATTR_DIM, " |   ... ", sb);
+			i += skipped;
+		}
+		add_step(ch, c, i);
+	}
+}
+
+static void draw_chain(struct chain *ch, const struct wfg_wait *w)
+{
+	while (w && ch->n < MAX_LINKS) {
+		ch->seen[ch->n++] = w;
+		w = add_link(ch, w);
+		if (w)
+			lines_add(&ch->t->lines, ATTR_DIM, "     |");
+	}
+	if (!ch->n)
+		lines_add(&ch->t->lines, ATTR_NORMAL, "Nobody waits.");
+}
+
 void pane_chain(struct top *t, struct canvas *c, struct area a)
 {
 	const struct finding *f = top_finding(t);
-	const struct wfg_wait *w = top_wait(t);
 	struct chain ch = { .t = t };
 
 	lines_reset(&t->lines, c->w);
-	while (w && ch.n < MAX_LINKS) {
-		ch.seen[ch.n++] = w;
-		w = add_link(&ch, w);
-		if (w)
-			lines_add(&t->lines, ATTR_DIM, "     |");
-	}
-	if (!ch.n)
-		lines_add(&t->lines, ATTR_NORMAL, "Nobody waits.");
+	if (f && f->cycle.n)
+		draw_circle(&ch, &f->cycle);
+	else
+		draw_chain(&ch, top_wait(t));
 	pane_text(t, c, a, f ? finding_code_name(f->code) : "chain");
 }

@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Who is stuck behind whom, and who waits for each other in a circle. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <daxtop/view.h>
+
+#include "golden.h"
+#include "tangle.h"
+
+struct tangle {
+	struct wfg *g;
+	struct findings f;
+};
+
+static int setup(void **state)
+{
+	static struct tangle t;
+
+	t = (struct tangle){ .g = wfg_new() };
+	*state = &t;
+	return t.g ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	struct tangle *t = *state;
+
+	findings_free(&t->f);
+	wfg_free(t->g);
+	return 0;
+}
+
+static void explain(struct tangle *t)
+{
+	assert_int_equal(wfg_link(t->g), 0);
+	assert_int_equal(wfg_losses(t->g, LOSS_LOST), 0);
+	assert_int_equal(diagnose(t->g, &t->f), 0);
+}
+
+/* The finding on the wait of a task. */
+static const struct finding *finding_of(const struct tangle *t, u32 pid)
+{
+	for (size_t i = 0; i < t->f.n; i++)
+		if (t->f.f[i].wait->task->t.pid == TANGLE_PID(pid))
+			return &t->f.f[i];
+	fail_msg("task %u does not wait", pid);
+	return NULL;
+}
+
+/* The tasks of its circle, from the waiter on, up to 0. */
+static void assert_cycle(const struct finding *f, const u32 *pids)
+{
+	u32 n = 0;
+
+	for (; pids[n]; n++) {
+		assert_true(n < f->cycle.n);
+		assert_int_equal(f->cycle.steps[n].task->t.pid, TANGLE_PID(pids[n]));
+	}
+	assert_int_equal(f->cycle.n, n);
+}
+
+static void assert_code(const struct finding *f, enum finding_code code)
+{
+	assert_string_equal(finding_code_name(f->code), finding_code_name(code));
+	assert_int_equal(f->cycle.n > 0,
+			 code == FINDING_DEADLOCK || code == FINDING_SUSPECTED_DEADLOCK);
+}
+
+static bool advises(const struct finding *f, const char *action)
+{
+	for (u32 i = 0; i < f->nr_advice; i++)
+		if (!strcmp(f->advice[i].action, action))
+			return true;
+	return false;
+}
+
+static bool says(const struct sentences *list, const char *text)
+{
+	for (u32 i = 0; i < list->n; i++)
+		if (strstr(list->s[i], text))
+			return true;
+	return false;
+}
+
+static char *report(struct tangle *t)
+{
+	const struct view_opts opts = { .stacks = STACKS_NONE };
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	assert_int_equal(view_report(out, t->g, &t->f, &opts), 0);
+	assert_int_equal(fclose(out), 0);
+	return text;
+}
+
+static void assert_report(struct tangle *t, const char *name)
+{
+	char *text = report(t);
+
+	assert_golden("golden", name, text);
+	free(text);
+}
+
+/* 1 truncates and has the lock; 2 keeps the page and reads. */
+static void holder_behind(struct tangle *t, u32 threads, enum fact_mode mode,
+			  enum fact_confidence confidence)
+{
+	tangle_wait(t->g, 1, 0);
+	tangle_lock(t->g, 1, 0, mode);
+	tangle_queue(t->g, 2, 0);
+	tangle_task(t->g, 2, threads, 'D');
+	tangle_hold(t->g, 2, 0, confidence);
+	explain(t);
+}
+
+static void a_holder_that_reads_the_file(void **state)
+{
+	struct tangle *t = *state;
+	const struct finding *f;
+
+	holder_behind(t, 1, MODE_WRITE, CONF_EXACT);
+	f = finding_of(t, 1);
+	assert_code(f, FINDING_DEADLOCK);
+	assert_cycle(f, (u32[]){ 1, 2, 0 });
+	assert_true(advises(f, "kill -INT 1001"));
+	assert_true(advises(f, "dd if=/proc/1002/fd/3 of=/dev/null bs=4096 count=1"));
+	assert_int_equal(findings_exit_status(t->g, &t->f), 12);
+	assert_report(t, "deadlock");
+}
+
+static void another_thread_may_drain(void **state)
+{
+	struct tangle *t = *state;
+	const struct finding *f;
+
+	holder_behind(t, 2, MODE_WRITE, CONF_EXACT);
+	f = finding_of(t, 1);
+	assert_code(f, FINDING_SUSPECTED_DEADLOCK);
+	assert_cycle(f, (u32[]){ 1, 2, 0 });
+	assert_false(f->cycle.steps[0].proven);
+	assert_true(f->cycle.steps[1].proven);
+	assert_true(says(&f->cause, "has 2 threads"));
+	assert_int_equal(findings_exit_status(t->g, &t->f), 10);
+	assert_report(t, "suspected_deadlock");
+}
+
+static void an_unknown_number_of_threads_proves_nothing(void **state)
+{
+	struct tangle *t = *state;
+
+	holder_behind(t, 0, MODE_WRITE, CONF_EXACT);
+	assert_code(finding_of(t, 1), FINDING_SUSPECTED_DEADLOCK);
+}
+
+static void a_likely_hold_proves_nothing(void **state)
+{
+	struct tangle *t = *state;
+
+	holder_behind(t, 1, MODE_WRITE, CONF_LIKELY);
+	assert_code(finding_of(t, 1), FINDING_SUSPECTED_DEADLOCK);
+	assert_int_equal(findings_exit_status(t->g, &t->f), 11);
+}
+
+static void a_candidate_is_not_even_suspected(void **state)
+{
+	struct tangle *t = *state;
+
+	holder_behind(t, 1, MODE_WRITE, CONF_CANDIDATE);
+	assert_code(finding_of(t, 1), FINDING_BLOCKED);
+}
+
+static void a_lock_held_shared_proves_nothing(void **state)
+{
+	struct tangle *t = *state;
+	const struct finding *f;
+
+	holder_behind(t, 1, MODE_READ, CONF_EXACT);
+	f = finding_of(t, 1);
+	assert_code(f, FINDING_SUSPECTED_DEADLOCK);
+	assert_true(says(&f->cause, "held shared by 2"));
+	/* nor is anybody counted as stuck behind the waiter */
+	assert_int_equal(f->wait->nr_queued, 0);
+}
+
+/* A second reader of the pipe is free to drain it. */
+static void another_reader_may_drain(void **state)
+{
+	struct tangle *t = *state;
+	struct fact_releaser rel[] = { { .task = TANGLE_TASK(2), .fd = 3, .reads = true },
+				       { .task = TANGLE_TASK(3), .fd = 3, .reads = true } };
+	struct fact f = { .type = FACT_HOLD };
+
+	tangle_wait(t->g, 1, 0);
+	tangle_lock(t->g, 1, 0, MODE_WRITE);
+	tangle_queue(t->g, 2, 0);
+	tangle_task(t->g, 3, 1, 'S');
+	f.hold = (struct fact_hold){ .page = TANGLE_PAGE(0),
+				     .how = HOW_VMSPLICE,
+				     .confidence = CONF_EXACT,
+				     .refs = 1,
+				     .held_ns = FACT_UNKNOWN,
+				     .releasers = rel,
+				     .nr_releasers = 2 };
+	tangle_add(t->g, f);
+	explain(t);
+	assert_code(finding_of(t, 1), FINDING_BLOCKED);
+}
+
+/* Who has only the other end has to close it, too. */
+static void all_have_to_close(void **state)
+{
+	struct tangle *t = *state;
+	struct fact_releaser rel[] = { { .task = TANGLE_TASK(2), .fd = 4 },
+				       { .task = TANGLE_TASK(3), .fd = 4 } };
+	struct fact f = { .type = FACT_HOLD };
+
+	tangle_wait(t->g, 1, 0);
+	tangle_lock(t->g, 1, 0, MODE_WRITE);
+	tangle_queue(t->g, 2, 0);
+	tangle_task(t->g, 3, 1, 'S');
+	f.hold = (struct fact_hold){ .page = TANGLE_PAGE(0),
+				     .how = HOW_VMSPLICE,
+				     .confidence = CONF_EXACT,
+				     .refs = 1,
+				     .held_ns = FACT_UNKNOWN,
+				     .releasers = rel,
+				     .nr_releasers = 2 };
+	tangle_add(t->g, f);
+	explain(t);
+	assert_code(finding_of(t, 1), FINDING_DEADLOCK);
+	assert_cycle(finding_of(t, 1), (u32[]){ 1, 2, 0 });
+}
+
+static void a_releaser_that_is_not_known(void **state)
+{
+	struct tangle *t = *state;
+	struct fact_releaser rel[] = { { .task = TANGLE_TASK(2), .fd = 3, .reads = true },
+				       { .task = TANGLE_TASK(99), .fd = 3, .reads = true } };
+	struct fact f = { .type = FACT_HOLD };
+
+	tangle_wait(t->g, 1, 0);
+	tangle_lock(t->g, 1, 0, MODE_WRITE);
+	tangle_queue(t->g, 2, 0);
+	f.hold = (struct fact_hold){ .page = TANGLE_PAGE(0),
+				     .how = HOW_VMSPLICE,
+				     .confidence = CONF_EXACT,
+				     .refs = 1,
+				     .held_ns = FACT_UNKNOWN,
+				     .releasers = rel,
+				     .nr_releasers = 2 };
+	tangle_add(t->g, f);
+	assert_int_equal(wfg_link(t->g), 0);
+	assert_int_equal(diagnose(t->g, &t->f), 0);
+	assert_code(finding_of(t, 1), FINDING_BLOCKED);
+}
+
+static void two_that_truncate_each_others_file(void **state)
+{
+	struct tangle *t = *state;
+	char *text;
+
+	tangle_wait(t->g, 1, 0);
+	tangle_wait(t->g, 2, 1);
+	tangle_hold(t->g, 2, 0, CONF_EXACT);
+	tangle_hold(t->g, 1, 1, CONF_EXACT);
+	explain(t);
+	assert_int_equal(t->f.n, 2);
+	assert_code(finding_of(t, 1), FINDING_DEADLOCK);
+	assert_cycle(finding_of(t, 1), (u32[]){ 1, 2, 0 });
+	assert_cycle(finding_of(t, 2), (u32[]){ 2, 1, 0 });
+	assert_ptr_equal(finding_of(t, 2)->cycle_of, finding_of(t, 1)->cycle_of);
+	text = report(t);
+	assert_non_null(strstr(text, "The same circle as above."));
+	free(text);
+	assert_report(t, "deadlock_cross");
+}
+
+/* The reader of the page's pipe cannot write to a full one, whose reader reads the file. */
+static void three_with_a_full_pipe(void **state)
+{
+	struct tangle *t = *state;
+	const struct finding *f;
+	struct fact q = { .type = FACT_QUEUED };
+
+	tangle_wait(t->g, 1, 0);
+	tangle_lock(t->g, 1, 0, MODE_WRITE);
+	tangle_task(t->g, 2, 1, 'S');
+	tangle_hold(t->g, 2, 0, CONF_EXACT);
+	tangle_queue(t->g, 3, 0);
+	tangle_lock(t->g, 3, 9, MODE_PIPE);
+	q.queued = (struct fact_queued){ .task = TANGLE_TASK(2),
+					 .lock = "full pipe",
+					 .on = TANGLE_LOCK(9) };
+	tangle_add(t->g, q);
+	explain(t);
+	f = finding_of(t, 1);
+	assert_code(f, FINDING_DEADLOCK);
+	assert_cycle(f, (u32[]){ 1, 2, 3, 0 });
+	assert_true(advises(f, "kill 1002"));
+	/* the one that cannot write is behind the waiter, too */
+	assert_int_equal(f->wait->nr_queued, 2);
+	assert_report(t, "deadlock_pipe");
+}
+
+/* Behind a circle, and in none. */
+static void who_is_behind_a_deadlock(void **state)
+{
+	struct tangle *t = *state;
+
+	tangle_wait(t->g, 1, 0);
+	tangle_lock(t->g, 1, 0, MODE_WRITE);
+	tangle_queue(t->g, 2, 0);
+	tangle_hold(t->g, 2, 0, CONF_EXACT);
+	tangle_wait(t->g, 5, 3);
+	tangle_hold(t->g, 2, 3, CONF_EXACT);
+	explain(t);
+	assert_code(finding_of(t, 1), FINDING_DEADLOCK);
+	assert_code(finding_of(t, 5), FINDING_BLOCKED);
+	assert_true(says(&finding_of(t, 5)->cause, "first break that"));
+}
+
+/* No circle: the holder is behind a task that sleeps for nothing known. */
+static void a_chain_that_ends(void **state)
+{
+	struct tangle *t = *state;
+
+	tangle_wait(t->g, 1, 0);
+	tangle_task(t->g, 4, 1, 'D');
+	tangle_lock(t->g, 4, 2, MODE_WRITE);
+	tangle_queue(t->g, 2, 2);
+	tangle_hold(t->g, 2, 0, CONF_EXACT);
+	explain(t);
+	assert_code(finding_of(t, 1), FINDING_BLOCKED);
+	assert_int_equal(finding_of(t, 1)->wait->nr_queued, 0);
+}
+
+/* 2 is behind the waiter and has a lock itself, for which 3 and 4 queue; 5 is behind 4. */
+static void a_tree_of_locks(void **state)
+{
+	struct tangle *t = *state;
+	const struct finding *f;
+	const struct wfg_wait *w;
+
+	tangle_wait(t->g, 1, 0);
+	tangle_task(t->g, 9, 1, 'S');
+	tangle_hold(t->g, 9, 0, CONF_EXACT);
+	tangle_lock(t->g, 1, 0, MODE_WRITE);
+	tangle_lock(t->g, 2, 1, MODE_WRITE);
+	tangle_lock(t->g, 4, 2, MODE_WRITE);
+	tangle_queue(t->g, 5, 2);
+	tangle_queue(t->g, 3, 1);
+	tangle_queue(t->g, 4, 1);
+	tangle_queue(t->g, 2, 0);
+	explain(t);
+	f = finding_of(t, 1);
+	w = f->wait;
+	assert_code(f, FINDING_BLOCKED);
+	assert_int_equal(w->nr_queued, 4);
+	for (u32 i = 0; i < w->nr_queued; i++) {
+		static const struct {
+			u32 behind, depth;
+		} truth[] = { [2] = { 1, 0 }, [3] = { 2, 1 }, [4] = { 2, 1 }, [5] = { 4, 2 } };
+		u32 pid = w->queued[i].task->t.pid - TANGLE_PID(0);
+
+		assert_int_equal(w->queued[i].behind->t.pid, TANGLE_PID(truth[pid].behind));
+		assert_int_equal(w->queued[i].depth, truth[pid].depth);
+	}
+	assert_report(t, "tree");
+}
+
+static void ten_trees_stay_readable(void **state)
+{
+	struct tangle *t = *state;
+	u32 lines = 0, queued = 0;
+	char *text;
+
+	tangle_forest(t->g, 1100);
+	explain(t);
+	assert_int_equal(t->f.n, 10);
+	for (size_t i = 0; i < t->f.n; i++)
+		queued += t->f.f[i].wait->nr_queued;
+	assert_int_equal(queued, 1070);
+	assert_code(finding_of(t, 10), FINDING_DEADLOCK);
+	assert_code(finding_of(t, 11), FINDING_DEADLOCK);
+	assert_code(finding_of(t, 12), FINDING_BLOCKED);
+	text = report(t);
+	for (char *at = text; *at; at++)
+		lines += *at == '\n';
+	assert_in_range(lines, 50, 400);
+	free(text);
+}
+
+/* Each truncates the file of which the next one keeps a page: as many findings as tasks. */
+static void a_large_circle_is_told_once(void **state)
+{
+	enum { TASKS = 300 };
+	struct tangle *t = *state;
+	u32 lines = 0;
+	char *text;
+
+	for (u32 i = 0; i < TASKS; i++)
+		tangle_wait(t->g, 1 + i, i);
+	for (u32 i = 0; i < TASKS; i++)
+		tangle_hold(t->g, 1 + (i + 1) % TASKS, i, CONF_EXACT);
+	explain(t);
+	assert_int_equal(t->f.n, TASKS);
+	for (size_t i = 0; i < t->f.n; i++)
+		assert_int_equal(t->f.f[i].cycle.n, TASKS);
+	text = report(t);
+	for (char *at = text; *at; at++)
+		lines += *at == '\n';
+	assert_in_range(lines, 50, 250);
+	assert_non_null(strstr(text, "and 279 more that wait"));
+	free(text);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_holder_that_reads_the_file),
+		TEST(another_thread_may_drain),
+		TEST(an_unknown_number_of_threads_proves_nothing),
+		TEST(a_likely_hold_proves_nothing),
+		TEST(a_candidate_is_not_even_suspected),
+		TEST(a_lock_held_shared_proves_nothing),
+		TEST(another_reader_may_drain),
+		TEST(all_have_to_close),
+		TEST(a_releaser_that_is_not_known),
+		TEST(two_that_truncate_each_others_file),
+		TEST(three_with_a_full_pipe),
+		TEST(who_is_behind_a_deadlock),
+		TEST(a_chain_that_ends),
+		TEST(a_tree_of_locks),
+		TEST(ten_trees_stay_readable),
+		TEST(a_large_circle_is_told_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
