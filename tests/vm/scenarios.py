@@ -24,6 +24,7 @@ from refusals import Lockdown, refusals
 from reflinks import CloneMapped, IntoPinned, Reflinked, SharedDirectIO
 from sockets import network
 from spare import MountNamespace, Woken
+from tangles import tangles
 from top import LiveView
 from variations import Capabilities, Hidden, Hostile, Many, Paths, Signals
 
@@ -96,7 +97,7 @@ def unusual():
 def catalogue():
     """Fresh scenarios in the order in which they run on each filesystem."""
     return [*ordinary(), *pipes(), *network(), *blockio(), *memscan(), *calls(), *shared(),
-            *operations(), *innocents(), *held(), *unusual(), *refusals()]
+            *operations(), *tangles(), *innocents(), *held(), *unusual(), *refusals()]
 
 
 def plan(globs, filesystems=stage.FILESYSTEMS, turn=(0, 1)):

@@ -281,7 +281,7 @@ def check(document, status, truths, stuck=()):
 # What advised commands may look like: nothing else is carried out here.
 COMMANDS = re.compile(r"kill (-[A-Z]+ )?\d+( \d+)*(; kill -CONT( \d+)+)?"
                       r"|kill -STOP \d+ *(;|&&) *kill -CONT \d+"
-                      r"|dd if=/proc/\d+/fd/\d+ of=/dev/null bs=\d+ count=\d+"
+                      r"|dd if=/proc/\d+/fd/\d+ of=/dev/null bs=\d+ count=\d+( iflag=nonblock)?"
                       r"|dmsetup resume [\w./-]+|fsfreeze -u [\w./-]+|nbd-client -d /dev/nbd\d+"
                       r"|echo 1 > /sys/fs/fuse/connections/\d+/abort"
                       r"|ss -tK src [\d.:]+ dst [\d.:]+"
@@ -289,7 +289,7 @@ COMMANDS = re.compile(r"kill (-[A-Z]+ )?\d+( \d+)*(; kill -CONT( \d+)+)?"
 INSPECTIONS = re.compile(r"dmsetup info [\w./-]+")
 # The names that advice may give as its proof: scenarios follow it and see it work.
 PROOFS = {
-    "advice-coredump", "advice-deferred", "advice-dio", "advice-fuse", "advice-loop", "advice-nbd",
+    "advice-coredump", "advice-deadlock", "advice-deadlock-pipe", "advice-deferred", "advice-dio", "advice-fuse", "advice-loop", "advice-nbd",
     "advice-orphan", "advice-process-vm", "advice-retouch", "advice-socket", "advice-stopped",
     "advice-vmsplice", "before-unbind", "iomax-aio", "lost-wakeup", "self/close", "self/ftruncate", "unprotected",
 }
