@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * usage: tangle TASKS
+ *
+ * What it costs to link and to diagnose a wait-for graph of ten trees with so many tasks and a
+ * circle in a circle. Prints both median processor times in microseconds, and how many lines the report has.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <daxtop/view.h>
+
+#include "../unit/tangle.h"
+
+enum { RUNS = 21 };
+
+static u64 now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const u64 *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static u64 median_us(u64 *ns)
+{
+	qsort(ns, RUNS, sizeof(*ns), compare);
+	return ns[RUNS / 2] / 1000;
+}
+
+static u32 report_lines(const struct wfg *g, const struct findings *f)
+{
+	const struct view_opts opts = { .stacks = STACKS_NONE };
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	u32 lines = 0;
+
+	if (!out || view_report(out, g, f, &opts))
+		exit(1);
+	fclose(out);
+	for (size_t i = 0; i < len; i++)
+		lines += text[i] == '\n';
+	free(text);
+	return lines;
+}
+
+int main(int argc, char **argv)
+{
+	static u64 link[RUNS], explain[RUNS];
+	u32 tasks = argc > 1 ? strtoul(argv[1], NULL, 0) : 10000, lines = 0;
+
+	for (int i = 0; i < RUNS; i++) {
+		struct wfg *g = wfg_new();
+		struct findings f;
+		u64 start, linked;
+
+		if (!g)
+			return 1;
+		tangle_forest(g, tasks);
+		start = now_ns();
+		if (wfg_link(g))
+			return 1;
+		linked = now_ns();
+		if (diagnose(g, &f))
+			return 1;
+		link[i] = linked - start;
+		explain[i] = now_ns() - linked;
+		lines = report_lines(g, &f);
+		findings_free(&f);
+		wfg_free(g);
+	}
+	printf("%llu %llu %u\n", (unsigned long long)median_us(link),
+	       (unsigned long long)median_us(explain), lines);
+	return 0;
+}
