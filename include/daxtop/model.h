@@ -37,6 +37,7 @@ struct wfg_hold {
 	 */
 	struct fact_hold h;
 	enum fact_seen seen;
+	const struct wfg_task *server;        /* who alone can answer the I/O; NULL none, unknown */
 	const struct wfg_releaser *releasers; /* by pid; unknown tasks are left out */
 	u32 nr_releasers;
 };

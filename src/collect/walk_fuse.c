@@ -314,7 +314,7 @@ static const struct ktask *server_of(struct search *w, u64 conn, u32 *more)
 }
 
 /* "/mnt/f/data (fuse: sshfs[712], connection 45)"; the number ends it, for advise_abort(). */
-static const char *describe_target(struct search *w, u64 file)
+static const char *describe_target(struct search *w, u64 file, u64 *server)
 {
 	struct snap *s = w->s;
 	u32 number = 0, more;
@@ -322,6 +322,7 @@ static const char *describe_target(struct search *w, u64 file)
 	const char *name = file_describe(s, file), *others = "";
 	int len = name && *name ? strlen(name) - 1 : 0;
 
+	*server = t && !more ? t->r.task : 0;
 	if (more)
 		others = snap_text(s, " and %u more", more);
 	if (!t || !len || name[len] != ')')
@@ -351,7 +352,9 @@ static void tell_hold(struct search *w, const struct hit *hit)
 	h->releasers = releasers;
 	if (hit->owner.how == HOW_DIRECT_IO && h->nr_releasers)
 		file = io_name_call(s, &hit->owner, h, releasers);
-	h->target = describe_target(w, file);
+	h->target = describe_target(w, file, &h->server);
+	if (h->server)
+		task_tell(s, task_find(s, h->server));
 	snap_emit(s, &f);
 	free(releasers);
 }

@@ -22,6 +22,9 @@ void advise_interrupt(struct verdict *v, const char *proven_by);
 /* Read the page out of the waiter's own pipe. false: there is no descriptor to read from. */
 bool advise_drain(struct verdict *v, const struct wfg_hold *h);
 
+/* Have a FUSE connection fail what it holds: refs references. Nothing for holds of other kinds. */
+void advise_abort(struct verdict *v, const struct wfg_hold *h, s64 refs);
+
 /* Why a signal cannot end the wait, NULL when one can. */
 const char *wait_uninterruptible(const struct wfg_wait *wait);
 

@@ -245,7 +245,7 @@ static bool fuse_connection(const struct wfg_hold *h, unsigned int *number)
 	       !end[strlen(before) + len];
 }
 
-static void advise_abort(struct verdict *v, const struct wfg_hold *h, s64 refs)
+void advise_abort(struct verdict *v, const struct wfg_hold *h, s64 refs)
 {
 	struct strbuf action = { 0 }, effect = { 0 };
 	unsigned int connection;

@@ -131,6 +131,10 @@ static void explain_hold(struct strbuf *sb, const struct cycle_step *step,
 		sb_puts(sb, h->nr_releasers > 1 ?
 				    " and others that are stuck, too, could read or close it" :
 				    " alone could read or close it");
+	} else if (h->server) {
+		sb_printf(sb, ", which I/O to %s keeps; ", h->h.target ? h->h.target : "a server");
+		phrase_task(sb, next);
+		sb_puts(sb, " alone could answer it");
 	} else if (h->h.how == HOW_MAPPING) {
 		sb_puts(sb, ", which is in a page table of ");
 		phrase_task(sb, next);
@@ -248,6 +252,8 @@ static void advise_reading(struct verdict *v)
 			continue;
 		other.wait = c->steps[i].wait;
 		n += advise_drain(&other, h);
+		if (h->server)
+			advise_abort(&other, h, h->h.refs);
 	}
 	v->err = v->err ? v->err : other.err;
 }

@@ -113,6 +113,8 @@ static bool unmap_stuck(const struct stuck *s, const struct wfg_hold *h)
 /* Whether tasks decide about the hold at all, and all of these are known. */
 static bool hold_counts(const struct stuck *s, const struct wfg_hold *h)
 {
+	if (h->server)
+		return h->h.confidence >= (s->proven ? CONF_EXACT : CONF_LIKELY);
 	if (!h->nr_releasers || h->nr_releasers != h->h.nr_releasers)
 		return false;
 	return h->h.confidence >= (s->proven ? CONF_EXACT : CONF_LIKELY);
@@ -122,6 +124,8 @@ static bool hold_stuck(const struct stuck *s, const struct wfg_hold *h)
 {
 	if (!hold_counts(s, h))
 		return false;
+	if (h->server)
+		return process_stuck(s, h->server);
 	if (hold_is_unread(h))
 		return unread_stuck(s, h);
 	if (h->h.how == HOW_MAPPING)
@@ -235,6 +239,8 @@ static int add_edges_of(struct stuck *s, u32 i)
 		err = add_releasers(s, n->sleeps->on->owners, n->sleeps->on->nr_owners, i);
 	for (u32 h = 0; page && h < page->nr_holds && !err; h++)
 		err = add_releasers(s, page->holds[h]->releasers, page->holds[h]->nr_releasers, i);
+	for (u32 h = 0; page && h < page->nr_holds && !err; h++)
+		err = page->holds[h]->server ? add_edge(s, page->holds[h]->server, i) : 0;
 	return err;
 }
 
@@ -395,6 +401,10 @@ static void follow_hold(struct search *q, const struct wfg_hold *h)
 
 	if (!hold_stuck(q->s, h))
 		return;
+	if (h->server) {
+		go_to_process(q, h->server, h);
+		return;
+	}
 	for (u32 i = 0; i < h->nr_releasers; i++)
 		if (!readers || may_read(&h->releasers[i]))
 			go_to_process(q, h->releasers[i].task, h);

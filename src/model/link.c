@@ -128,6 +128,7 @@ static int link_hold(struct linker *l, struct wfg_hold *hold)
 	const struct fact_releaser *from = hold->h.releasers;
 
 	hold->h.releasers = NULL;
+	hold->server = resolve(l, &l->g->tasks, hold->h.server);
 	return link_releasers(l, from, hold->h.nr_releasers, &hold->releasers, &hold->nr_releasers);
 }
 

@@ -192,6 +192,7 @@ static const struct field hold_fields[] = {
 	FIELD("device", TEXT, hold.device),
 	FIELD("frozen", TEXT, hold.frozen),
 	FIELD("limit", TEXT, hold.limit),
+	FIELD("server", HEX, hold.server),
 	FIELD("unqueued", BOOL, hold.unqueued),
 	FIELD("detail", TEXT, hold.detail),
 	FIELD("held_ns", U64, hold.held_ns, .absent = FACT_UNKNOWN),

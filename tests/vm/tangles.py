@@ -2,9 +2,11 @@
 """Tasks that wait for each other: over locks, pages and pipes, in circles and in trees."""
 
 import os
+import types
 
 import stage as st
 import verdict
+from calls import Fuse
 from hang import SOON, Advice, PipeHolder, Scenario
 from stage import Mismatch
 
@@ -156,6 +158,25 @@ class ThreeParties(Deadlock):
         self.queue = [last, middle]
 
 
+class AsksServer(Deadlock):
+    """A FUSE server, which has to answer direct I/O from the page, reads the file first."""
+
+    def stage(self, stage):
+        fuse = Fuse("pwrite")
+        self.holders = [fuse]
+        fuse.start(stage, self.index)
+        super().stage(stage)
+        server = fuse.program.ready["server"]
+        fuse.program.tell("read")
+        self.asleep("server", server, st.state, "D")
+        self.circle = [self.waiter.tid, server]
+        self.queue = [types.SimpleNamespace(pid=server)]
+
+    def all_free(self):
+        if self.holders[0].program.done(SOON) is None:
+            raise Mismatch("the direct I/O did not end")
+
+
 class ExitOrder(Deadlock):
     """
     An exiting task waits for a page in a pipe, whose owner waits until the exiting task reads
@@ -296,6 +317,7 @@ def tangles():
     return [ReadsItsFile("advice-deadlock", "truncate", []),
             Cross("deadlock-cross", "truncate", [], **xfs),
             ThreeParties("advice-deadlock-pipe", "truncate", [], **ext4),
+            AsksServer("deadlock-fuse", "truncate", [], **xfs),
             ExitOrder("deadlock-exit", "exit", [], needs_counts_from_zero=True, **xfs),
             Suspected("suspected", "truncate", [], **ext4),
             Tree("tree", "truncate", [PipeHolder()])]

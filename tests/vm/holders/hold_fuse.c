@@ -6,7 +6,7 @@
  * usage: hold_fuse pwrite|pread|aio FILE INDEX DIRECTORY
  * Mounts on DIRECTORY. pread opens the file without FOPEN_DIRECT_IO: then the call sleeps in state D.
  * Says READY once the server has the request; "answer" on standard input lets
- * the server answer it, then it says DONE with what the call returned.
+ * the server answer it, then it says DONE with what the call returned. "read" lets it read FILE first.
  */
 #define _GNU_SOURCE
 #include "common.h"
@@ -87,8 +87,17 @@ static void answer(int dev, const struct fuse_in_header *in, uint32_t open_flags
 	}
 }
 
+static void read_first_byte(const char *path)
+{
+	int fd = open(path, O_RDONLY);
+	char byte;
+
+	need(fd >= 0 && pread(fd, &byte, 1, 0) == 1, path);
+	close(fd);
+}
+
 /* Tells about each READ or WRITE, and keeps it until it hears of it. */
-static void serve(int dev, uint32_t open_flags, int told, int orders)
+static void serve(int dev, uint32_t open_flags, int told, int orders, const char *file)
 {
 	static char request[REQUEST_MAX];
 	struct fuse_in_header *in = (void *)request;
@@ -104,6 +113,8 @@ static void serve(int dev, uint32_t open_flags, int told, int orders)
 		need(write(told, "", 1) == 1, "write");
 		if (read(orders, &order, 1) != 1)
 			return;
+		if (order == 'r')
+			read_first_byte(file);
 		if (in->opcode == FUSE_READ)
 			reply(dev, in->unique, 0, zeros, sizeof(zeros));
 		else
@@ -124,7 +135,8 @@ static void start_janitor(const char *dir, int alive[2])
 	_exit(0);
 }
 
-static pid_t start_server(int dev, uint32_t open_flags, const int told[2], const int orders[2])
+static pid_t start_server(int dev, uint32_t open_flags, const int told[2], const int orders[2],
+			  const char *file)
 {
 	pid_t pid = fork();
 
@@ -133,7 +145,7 @@ static pid_t start_server(int dev, uint32_t open_flags, const int told[2], const
 		return pid;
 	need(!prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl");
 	close(orders[1]);
-	serve(dev, open_flags, told[1], orders[0]);
+	serve(dev, open_flags, told[1], orders[0], file);
 	_exit(0);
 }
 
@@ -174,6 +186,7 @@ int main(int argc, char **argv)
 	int dev = open("/dev/fuse", O_RDWR), told[2], orders[2], alive[2];
 	char options[128], path[256], byte;
 	struct io io = { .call = argv[1] };
+	const char *order;
 	pthread_t thread;
 	struct dax_map map;
 	struct stat st;
@@ -185,7 +198,8 @@ int main(int argc, char **argv)
 	need(!pipe(told) && !pipe(orders) && !pipe2(alive, O_CLOEXEC), "pipe");
 	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", dev);
 	need(!mount("hold_fuse", argv[4], "fuse", MS_NOSUID | MS_NODEV, options), "mount");
-	server = start_server(dev, strcmp(io.call, "pread") ? FOPEN_DIRECT_IO : 0, told, orders);
+	server = start_server(dev, strcmp(io.call, "pread") ? FOPEN_DIRECT_IO : 0, told, orders,
+			      argv[2]);
 	close(dev);
 	start_janitor(argv[4], alive);
 	map = map_dax(argv[2]);
@@ -198,7 +212,7 @@ int main(int argc, char **argv)
 	say("READY {\"how\": \"fuse\", \"pid\": %d, \"tid\": %d, \"server\": %d, "
 	    "\"connection\": %u}",
 	    initial_pid(), io.tid, server, minor(st.st_dev));
-	while (hear())
-		need(write(orders[1], "", 1) == 1, "write");
+	while ((order = hear()))
+		need(write(orders[1], order, 1) == 1, "write");
 	return 0;
 }
