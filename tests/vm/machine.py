@@ -32,9 +32,16 @@ MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay", "crc32c_generic", "nd_
            "ext4", "xfs", "dm_mod", "brd")
 PARAMETERS = {"brd": "rd_nr=1 rd_size=16384"}
 
+# The DAX window of a guest with virtiofs, in units of 2 MiB: so few that a scenario can use them up.
+VIRTIOFS_TAG, VIRTIOFS_WINDOW, VIRTIOFS_MODULES = "files", 4 * (2 << 20), ("virtiofs",)
+
 
 # Ended from outside, a program still takes its guests down on the way out.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
+
+
+# However the caller ends, its guest ends with it.
+DIES_WITH_CALLER = ("setpriv", "--pdeathsig", "KILL")
 
 
 def build_dir():
@@ -79,6 +86,10 @@ class NoKernel(Exception):
     """A kernel cannot be had; fetch-kernel has said why."""
 
 
+class NoVirtiofs(Exception):
+    """There is no QEMU that can give a guest a virtiofs with DAX; fetch-qemu has said why."""
+
+
 class Kernel:
     """One fetched kernel and the initramfs made for it."""
 
@@ -104,16 +115,16 @@ class Kernel:
                 table[module_name(module)] = [module, *needs.split()]
         return table
 
-    def load_order(self):
+    def load_order(self, more):
         """Paths of the wanted modules, each after what it needs; built-in ones have no path."""
         table, order = self.dependencies(), []
-        for name in MODULES:
+        for name in (*MODULES, *more):
             for path in reversed(table.get(name, [])):
                 if path not in order:
                     order.append(path)
         return order
 
-    def initramfs(self, target):
+    def initramfs(self, target, more=()):
         """Write an uncompressed archive: there is nothing to unpack while the guest boots."""
         root = target + ".d"
         shutil.rmtree(root, ignore_errors=True)
@@ -122,7 +133,7 @@ class Kernel:
         shutil.copy("/bin/busybox", os.path.join(root, "bin"))
         shutil.copy(os.path.join(HERE, "init"), root)
         with open(os.path.join(root, "modules", "order"), "w", encoding="utf-8") as order:
-            for path in self.load_order():
+            for path in self.load_order(more):
                 name = module_name(path)
                 with open(os.path.join(root, "modules", name), "wb") as file:
                     file.write(read_module(os.path.join(self.modules, self.release, path)))
@@ -148,24 +159,62 @@ def read_module(path):
         return file.read()
 
 
-def run_command(series, command, seconds, interactive=False, counted=False):
+def run_command(series, command, seconds, **settings):
     """Run one command in a guest and show its output as it comes; what it returned."""
     build_holders()
     out = tempfile.mkdtemp(prefix="guest.", dir=results_dir())
     try:
-        with Guest(Kernel(series), out, command, seconds, interactive, counted) as guest:
+        with Guest(Kernel(series), out, command, seconds, **settings) as guest:
             for text in guest.follow("output"):
                 print(text, end="", flush=True)
         status = guest.status()
-        if status is None and not interactive:
+        if status is None and not settings.get("interactive"):
             console = os.path.join(results_dir(), "console")
             shutil.copy(guest.path("console"), console)
             print(f"the guest went down before the command ended, see {console}", file=sys.stderr)
-    except NoKernel:
+    except (NoKernel, NoVirtiofs):
         return 1
     finally:
         shutil.rmtree(out, ignore_errors=True)
     return 1 if status is None else status
+
+
+class Virtiofs:
+    """A virtiofs with a DAX window for one guest: the QEMU that can do it, and the server."""
+
+    def __init__(self):
+        fetched = subprocess.run([os.path.join(HERE, "fetch-qemu")], stdout=subprocess.PIPE,
+                                 text=True)
+        if fetched.returncode:
+            raise NoVirtiofs
+        self.program = os.path.join(fetched.stdout.strip(), "run")
+        self.server = self.dir = self.socket = None
+
+    def start(self, log_path):
+        """Returns when the server listens, as QEMU ends at once when nobody does."""
+        # a socket's path must be short
+        self.dir = tempfile.mkdtemp(prefix="daxtop.")
+        self.socket = os.path.join(self.dir, "socket")
+        with open(log_path, "w", encoding="utf-8") as log:
+            self.server = subprocess.Popen(
+                [*DIES_WITH_CALLER, os.path.join(HERE, "virtiofs-server"), self.socket,
+                 VIRTIOFS_TAG, str(VIRTIOFS_WINDOW)], stderr=log, stdin=subprocess.DEVNULL)
+        while self.server.poll() is None and not os.path.exists(self.socket):
+            time.sleep(0.02)
+
+    def qemu_options(self):
+        """The server must see the memory of the guest."""
+        return ["-object", f"memory-backend-memfd,id=memory,size={MEMORY},share=on",
+                "-machine", "memory-backend=memory",
+                "-chardev", f"socket,id=virtiofs,path={self.socket}",
+                "-device", "vhost-user-test-device-pci,virtio-id=26,num_vqs=2,vq_size=128,"
+                           "config_size=40,chardev=virtiofs"]
+
+    def close(self):
+        """May be done again."""
+        self.server.kill()
+        self.server.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
 
 
 class Guest:
@@ -174,7 +223,8 @@ class Guest:
     In a counted one a nanosecond is an instruction: what it measures is the same on any machine.
     """
 
-    def __init__(self, kernel, out, command, seconds, interactive=False, counted=False):
+    def __init__(self, kernel, out, command, seconds, interactive=False, counted=False,
+                 virtiofs=False):
         self.out = out
         os.makedirs(out, exist_ok=True)
         for name in ("console", "output", "status"):
@@ -183,12 +233,20 @@ class Guest:
         self.write("modules", kernel.modules + "\n")
         self.write("boot.sh", boot_script(command, interactive))
         self.initrd = self.path("initrd")
-        kernel.initramfs(self.initrd)
+        kernel.initramfs(self.initrd, VIRTIOFS_MODULES if virtiofs else ())
+        self.virtiofs = Virtiofs() if virtiofs else None
         with take_slot() as slot:
             self.deadline = time.monotonic() + seconds
             self.process = subprocess.Popen(
-                qemu(kernel, self.initrd, out, interactive, counted), pass_fds=[slot.fileno()],
-                stdin=None if interactive else subprocess.DEVNULL)
+                [*DIES_WITH_CALLER, *self.program(), *qemu(kernel, self.initrd, out, interactive,
+                                                           counted)],
+                pass_fds=[slot.fileno()], stdin=None if interactive else subprocess.DEVNULL)
+
+    def program(self):
+        if not self.virtiofs:
+            return ["qemu-system-x86_64"]
+        self.virtiofs.start(self.path("virtiofs"))
+        return [self.virtiofs.program, *self.virtiofs.qemu_options()]
 
     def path(self, name):
         return os.path.join(self.out, name)
@@ -206,7 +264,7 @@ class Guest:
 
     def running(self):
         """False once the guest is down; a guest that has used up its time is taken down."""
-        if self.process.poll() is None and time.monotonic() > self.deadline:
+        if self.process.poll() is not None or time.monotonic() > self.deadline:
             self.stop()
         return self.process.returncode is None
 
@@ -214,6 +272,8 @@ class Guest:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        if self.virtiofs:
+            self.virtiofs.close()
 
     def follow(self, name):
         """The text of a file in `out` as it grows, until the guest is down."""
@@ -262,8 +322,6 @@ def qemu(kernel, initrd, out, interactive, counted):
         ["-accel", "tcg,thread=multi", "-smp", "2"]
     console = "mon:stdio" if interactive else f"file:{os.path.join(out, 'console')}"
     append = [COMMAND_LINE, *(f"memmap={region}" for region in PMEM)]
-    # However the caller ends, its guest ends with it.
-    return ["setpriv", "--pdeathsig", "KILL",
-            "qemu-system-x86_64", *cpu, "-cpu", "max,-erms", "-m", MEMORY, "-nodefaults",
+    return [*cpu, "-cpu", "max,-erms", "-m", MEMORY, "-nodefaults",
             "-no-user-config", "-nographic", "-no-reboot", "-serial", console, "-kernel", kernel.image, "-initrd", initrd,
             "-append", " ".join(append), *share("/", "host", True), *share(out, "out", False)]

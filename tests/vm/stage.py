@@ -18,6 +18,9 @@ PATIENCE = 15  # seconds for what takes milliseconds on hardware: emulation is s
 
 FILESYSTEMS = {"ext4": "/dev/pmem0", "xfs": "/dev/pmem1"}
 SPARE_DEVICE = "/dev/pmem2"
+# What guests are made for: one with virtiofs is another machine, and has the others as well.
+MATRIX = (*FILESYSTEMS, "virtiofs")
+VIRTIOFS_TAG = "files"
 # mkfs options that keep to what a 5.10 kernel mounts, and lay files out in 2 MiB units.
 MKFS_EXT4 = ("mkfs.ext4", "-q", "-F", "-b", "4096",
              "-E", "stride=512,stripe_width=512,nodiscard")
@@ -26,7 +29,8 @@ MKFS_XFS = ("mkfs.xfs", "-q", "-f", "-K", "-d", "agcount=2,su=2m,sw=1", "-l", "s
 XFS_EXCHANGE = 1 << 6  # XFS_SB_FEAT_INCOMPAT_EXCHRANGE, for which mkfs.xfs has no option yet
 # Where a task sleeps that waits for a page; which of them shows depends on what got inlined.
 PAGE_WAITS = re.compile(r"\b(ext4_break_layouts|ext4_wait_dax_page|xfs_break_layouts|"
-                        r"xfs_break_dax_layouts|xfs_wait_dax_page|dax_break_layout(_final)?)\b")
+                        r"xfs_break_dax_layouts|xfs_wait_dax_page|dax_break_layout(_final)?|"
+                        r"(__)?fuse_dax_break_layouts|fuse_wait_dax_page)\b")
 
 
 class Mismatch(Exception):
@@ -79,8 +83,11 @@ def mount_point(fstype):
 
 
 def mount(fstype, device=None, point=None):
-    run("mount", "-t", fstype, "-o", "dax=always", device or FILESYSTEMS[fstype],
-        point or mount_point(fstype))
+    if fstype == "virtiofs":  # which did not know dax=always until 5.17
+        run("mount", "-t", fstype, "-o", "dax", VIRTIOFS_TAG, mount_point(fstype))
+    else:
+        run("mount", "-t", fstype, "-o", "dax=always", device or FILESYSTEMS[fstype],
+            point or mount_point(fstype))
 
 
 def make_ext4(device):
@@ -124,7 +131,12 @@ def make_and_mount(fstype, device, point):
 
 def prepare(fstype):
     """A fresh filesystem on its device; does nothing if it is mounted already."""
-    if not os.path.ismount(mount_point(fstype)):
+    if os.path.ismount(mount_point(fstype)):
+        return
+    if fstype == "virtiofs":
+        os.makedirs(mount_point(fstype))
+        mount(fstype)
+    else:
         make_and_mount(fstype, FILESYSTEMS[fstype], mount_point(fstype))
 
 
