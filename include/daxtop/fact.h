@@ -177,7 +177,7 @@ struct fact_file {
 	bool deleted;       /* no name left, or the inode is being evicted after unlink */
 	const char *fstype; /* file_system_type.name */
 	const char *mount;  /* mount point; NULL when it is mounted nowhere we can see */
-	const char *device; /* s_id, such as "pmem0" */
+	const char *device; /* s_id, such as "pmem0"; without a block device the mount's source */
 };
 
 struct fact_page {

@@ -167,6 +167,8 @@ static void fill_names(struct snap *s, u64 inode, struct fact_file *f)
 		f->deleted = true;
 	if (mounted)
 		f->mount = snap_text(s, "%s", m.point);
+	if (mounted && !f->dev_major && m.source[0])
+		f->device = snap_text(s, "%s", m.source);
 	/* below no mount a path would name some other file */
 	if (path && mounted)
 		f->path = mount_join(s, &m, path);

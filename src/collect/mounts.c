@@ -29,12 +29,16 @@ static bool find_mount(char *text, u32 major, u32 minor, struct mount *m)
 	char *save = NULL;
 
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		const char *behind = strstr(line, " - ");
 		unsigned int maj, min;
 
+		m->source[0] = '\0';
 		if (sscanf(line, "%*u %*u %u:%u %4095s %4095s", &maj, &min, m->root, m->point) <
 			    4 ||
 		    maj != major || min != minor)
 			continue;
+		if (behind && sscanf(behind, " - %*s %255s", m->source) == 1)
+			unescape(m->source);
 		unescape(m->root);
 		unescape(m->point);
 		return true;

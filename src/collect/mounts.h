@@ -14,6 +14,7 @@
 struct mount {
 	char root[PATH_MAX];  /* directory of the filesystem that is mounted */
 	char point[PATH_MAX]; /* where */
+	char source[256];     /* what: a device, or a name such as virtiofs's tag; "" unknown */
 };
 
 /* The first mount of a device in a mountinfo file. */

@@ -120,7 +120,9 @@ static bool take_mount(char *line, const struct scope_member *m, struct mount *m
 		return false;
 	if (sscanf(rest, " - %31s %*s %1023s", mnt->fstype, options) < 1)
 		return false;
-	mnt->dax = options_dax(options);
+	/* virtiofs leaves it to its server, file by file, unless an option says otherwise (v5.17) */
+	mnt->dax = options_dax(options) ||
+		   (!strcmp(mnt->fstype, "virtiofs") && !strstr(options, "dax=never"));
 	return true;
 }
 
