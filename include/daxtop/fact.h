@@ -71,7 +71,8 @@ enum fact_trigger {
 	TRIGGER_EXIT,       /* as last close, by an exiting task */
 	TRIGGER_UMOUNT,
 	TRIGGER_DEVICE_REMOVAL,
-	TRIGGER_SHRINKER, /* dentry shrinker: memory reclaim or drop_caches */
+	TRIGGER_SHRINKER,   /* dentry shrinker: memory reclaim or drop_caches */
+	TRIGGER_DAX_WINDOW, /* no eviction: a range of virtiofs's DAX window is to be used anew */
 	TRIGGER_MAX,
 };
 

@@ -55,7 +55,7 @@ static const struct rule rules[] = {
 	{ OP_TRUNCATE, 0,
 	  ON("do_truncate", "vfs_truncate", "notify_change", "ksys_ftruncate", "do_sys_ftruncate",
 	     "do_ftruncate", "fuse_do_setattr") },
-	{ OP_RECLAIM, 0,
+	{ OP_RECLAIM, TRIGGER_DAX_WINDOW,
 	  ON("fuse_dax_free_mem_worker", "fuse_iomap_begin", "try_to_free_dmap_chunks") },
 	{ OP_WRITE, 0, ON("vfs_write", "vfs_iter_write") },
 };

@@ -526,5 +526,7 @@ bool walk_memory_available(const struct snap *s);
 typedef int (*bios_walk_fn)(struct snap *s, void *what, bio_fn fn, void *arg);
 int bios_tell(struct snap *s, bios_walk_fn walk, void *what);
 bool walk_queued_available(const struct snap *s);
+int walk_window(struct snap *s);
+bool walk_window_available(const struct snap *s);
 
 #endif

@@ -25,6 +25,8 @@ const struct walker walkers[] = {
 	  walk_vms_available, walk_vms },
 	{ "lock queues", "tasks stuck behind a waiter are not counted, deadlocks not seen",
 	  walk_queued_available, walk_queued },
+	{ "DAX window queue", "tasks that need a part of virtiofs's DAX window are not counted",
+	  walk_window_available, walk_window },
 	{ "memory search", "references that no walker explains are not searched for",
 	  walk_memory_available, walk_memory },
 };

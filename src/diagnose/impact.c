@@ -124,11 +124,26 @@ static void explain_queue(struct verdict *v)
 	verdict_impact(v, &sb);
 }
 
+/* The worker, as opposed to a read that frees a range of its own file for itself. */
+static void explain_window(struct verdict *v)
+{
+	const struct wfg_wait *wait = v->wait;
+	struct strbuf sb = { 0 };
+
+	if (wait->w.trigger != TRIGGER_DAX_WINDOW || !wait->task->t.kthread)
+		return;
+	sb_puts(&sb, "While it waits, no range of the DAX window is freed: once none is left, page "
+		     "faults, reads and writes of all other files of this virtiofs sleep in state "
+		     "D.");
+	verdict_impact(v, &sb);
+}
+
 void explain_impact(struct verdict *v)
 {
 	struct strbuf sb = { 0 };
 
 	explain_queue(v);
+	explain_window(v);
 	if (v->wait->w.spins) {
 		sb_puts(&sb,
 			"It takes the time of a whole CPU, and ends only when the page is idle.");

@@ -159,6 +159,10 @@ void phrase_op(struct strbuf *sb, const struct wfg_wait *wait)
 		return;
 	if (op == OP_OTHER && phrase_syscall(sb, call))
 		return;
+	if (op == OP_RECLAIM && wait->w.trigger == TRIGGER_DAX_WINDOW) {
+		sb_puts(sb, "reclaim of the DAX window");
+		return;
+	}
 	sb_puts(sb, op_noun(op));
 	if (op == OP_EVICT && wait->w.trigger < TRIGGER_MAX && triggers[wait->w.trigger])
 		sb_puts(sb, triggers[wait->w.trigger]);

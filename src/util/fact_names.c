@@ -53,6 +53,7 @@ const char *fact_trigger_name(enum fact_trigger trigger)
 		[TRIGGER_UMOUNT] = "umount",
 		[TRIGGER_DEVICE_REMOVAL] = "device_removal",
 		[TRIGGER_SHRINKER] = "shrinker",
+		[TRIGGER_DAX_WINDOW] = "dax_window",
 	};
 
 	return NAME(names, trigger);
