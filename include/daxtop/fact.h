@@ -219,6 +219,11 @@ struct fact_releaser {
 	bool reads;      /* has the read end of the pipe open: can drain it */
 	bool receives;   /* has no descriptor yet: it is in flight to a socket of the task */
 	bool registered; /* has no descriptor: it is registered with an io_uring of the task */
+	/*
+	 * It has the file open as well. At exit that is closed before the object goes, and may sleep
+	 * for the inode lock that the waiter keeps: fuse_flush(), up to v6.15.
+	 */
+	bool exit_waits;
 };
 
 struct fact_hold {

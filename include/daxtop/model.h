@@ -28,6 +28,7 @@ struct wfg_releaser {
 	bool reads;
 	bool receives;
 	bool registered;
+	bool exit_waits;
 };
 
 struct wfg_hold {

@@ -310,6 +310,10 @@ u64 fd_file(struct snap *s, const struct ktask *t, u64 fd);
 /* "pipe:[4711]", or the path of a FIFO. */
 const char *pipe_name(struct snap *s, u64 inode);
 
+/* --- exits.c */
+/* Fills exit_waits of n who can release a page of an inode that somebody waits for. */
+void exits_mark(struct snap *s, u64 waited, struct fact_releaser *r, u32 n);
+
 /* --- sockets.c */
 /* struct sock of a socket's inode; 0 none. */
 u64 sock_of_inode(struct snap *s, u64 inode);

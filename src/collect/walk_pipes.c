@@ -161,6 +161,7 @@ static void tell_hold(struct snap *s, const struct pipe *p, const struct hit *h)
 	u64 via;
 	struct fact_releaser *releasers = fds_releasers(s, p->inode, &f.hold.nr_releasers, &via);
 
+	exits_mark(s, h->page->inode, releasers, f.hold.nr_releasers);
 	f.hold.page = h->page->head;
 	f.hold.how = HOW_VMSPLICE;
 	f.hold.confidence = CONF_EXACT;

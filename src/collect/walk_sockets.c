@@ -234,6 +234,7 @@ static struct fact_releaser *find_releasers(struct snap *s, const struct socks *
 		hold->peer = sock_name(s, peer);
 	else if (sock->inode)
 		found = fds_releasers(s, sock->inode, &hold->nr_releasers, NULL);
+	exits_mark(s, h->page->inode, found, hold->nr_releasers);
 	return found;
 }
 

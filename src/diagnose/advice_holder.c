@@ -363,6 +363,21 @@ static const char *proof_of_kill(const struct wfg_task *task, const struct wfg_h
 	return task->t.state == 'T' ? "advice-stopped" : "advice-vmsplice";
 }
 
+/* Why ending the process does not release what it has open; NULL when it does. */
+static const char *end_useless(const struct verdict *v, const struct wfg_hold *h)
+{
+	const char *why = sigterm_useless(h->releasers[0].task);
+
+	/* the worker that frees ranges of a DAX window keeps no inode lock */
+	if (why || v->wait->task->t.kthread)
+		return why;
+	for (u32 i = 0; i < h->nr_releasers; i++)
+		if (h->releasers[i].exit_waits)
+			return "has the file open as well, and its exit would sleep for the lock "
+			       "that the waiter keeps before it lets go of the page";
+	return NULL;
+}
+
 /* refs: what goes with the process. */
 static void advise_end_holder(struct verdict *v, const struct wfg_hold *h, s64 refs)
 {
@@ -378,7 +393,7 @@ static void advise_end_holder(struct verdict *v, const struct wfg_hold *h, s64 r
 	}
 	if (task->t.pid == v->wait->task->t.pid)
 		return;
-	why = sigterm_useless(task);
+	why = end_useless(v, h);
 	if (why) {
 		note_not_ended(v, task, why);
 		return;

@@ -113,6 +113,7 @@ int link_releasers(struct linker *l, const struct fact_releaser *from, u32 n,
 		r->reads = from[i].reads;
 		r->receives = from[i].receives;
 		r->registered = from[i].registered;
+		r->exit_waits = from[i].exit_waits;
 		if (r->task)
 			++*nr;
 		else

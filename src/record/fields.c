@@ -176,9 +176,13 @@ static const struct field wait_fields[] = {
 };
 
 const struct field releaser_fields[] = {
-	RELEASER("task", HEX, task, REQUIRED),    RELEASER("fd", S32, fd, .absent = -1),
-	RELEASER("reads", BOOL, reads),           RELEASER("receives", BOOL, receives),
-	RELEASER("registered", BOOL, registered), { .name = NULL },
+	RELEASER("task", HEX, task, REQUIRED),
+	RELEASER("fd", S32, fd, .absent = -1),
+	RELEASER("reads", BOOL, reads),
+	RELEASER("receives", BOOL, receives),
+	RELEASER("registered", BOOL, registered),
+	RELEASER("exit_waits", BOOL, exit_waits),
+	{ .name = NULL },
 };
 
 static const struct field hold_fields[] = {

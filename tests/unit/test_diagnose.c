@@ -1075,6 +1075,42 @@ static void a_likely_holder_is_not_killed(void **state)
 	assert_status(s, 11);
 }
 
+static const struct finding *open_file_of_holder(struct scene *s)
+{
+	struct fact_releaser rel = { .task = task_id(31802), .fd = 4, .exit_waits = true };
+
+	scene_task(s, make_task(31802, "feeder"));
+	scene_hold(s, make_pipe("pipe:[1]"), &rel, 1);
+	return scene_diagnose(s);
+}
+
+/* Where closing a file takes the inode lock, the exit of who has it open waits for the waiter. */
+static void a_holder_whose_exit_waits_is_not_killed(void **state)
+{
+	const struct finding *f = open_file_of_holder(*state);
+
+	assert_null(advice_for(f, "kill 31802"));
+	assert_non_null(find(&f->notes, "Ending feeder[31802] is not advised: it has the file open "
+					"as well"));
+	assert_non_null(advice_for(f, "kill -INT 20911"));
+}
+
+static void the_worker_of_a_window_keeps_no_inode_lock(void **state)
+{
+	struct scene *s = *state;
+	const struct finding *f;
+
+	s->waiter.kthread = true;
+	s->waiter.call = NULL;
+	s->wait.op = OP_RECLAIM;
+	s->wait.trigger = TRIGGER_DAX_WINDOW;
+	f = open_file_of_holder(s);
+	assert_has(f->text, "reclaim of the DAX window by segtrim[20911]");
+	assert_non_null(advice_for(f, "kill 31802"));
+	assert_non_null(find(&f->impact, "no range of the DAX window is freed"));
+	assert_non_null(find(&f->notes, "No signal ends this wait"));
+}
+
 static void a_queued_reader_cannot_read(void **state)
 {
 	struct scene *s = *state;
@@ -1373,6 +1409,8 @@ int main(void)
 		TEST(a_stopped_holder_must_go_on_to_end),
 		TEST(a_pipe_registered_with_an_io_uring),
 		TEST(a_likely_holder_is_not_killed),
+		TEST(a_holder_whose_exit_waits_is_not_killed),
+		TEST(the_worker_of_a_window_keeps_no_inode_lock),
 		TEST(a_queued_reader_cannot_read),
 		TEST(impact_counts_the_queue),
 		TEST(a_lock_wait_names_no_holder),

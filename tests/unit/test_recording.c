@@ -282,7 +282,7 @@ static void fill_releasers(struct releaser_list *r)
 
 	for (u32 i = 0; i < 8; i++)
 		list[i] = (struct fact_releaser){ any_bits(), any_bits(), rand() % 2, rand() % 2,
-						  rand() % 2 };
+						  rand() % 2, rand() % 2 };
 	r->n = rand() % 9;
 	r->v = list;
 }
