@@ -26,6 +26,7 @@ from sockets import network
 from spare import MountNamespace, Woken
 from tangles import tangles
 from top import LiveView
+from virtiofs import virtiofs
 from variations import Capabilities, Hidden, Hostile, Many, Paths, Signals
 
 __all__ = ["INDEX", "DirectIO", "Scenario", "SelfClose", "Session", "catalogue", "plan", "title"]
@@ -97,15 +98,16 @@ def unusual():
 def catalogue():
     """Fresh scenarios in the order in which they run on each filesystem."""
     return [*ordinary(), *pipes(), *network(), *blockio(), *memscan(), *calls(), *shared(),
-            *operations(), *tangles(), *innocents(), *held(), *unusual(), *refusals()]
+            *operations(), *tangles(), *innocents(), *held(), *unusual(), *refusals(),
+            *virtiofs()]
 
 
-def plan(globs, filesystems=stage.FILESYSTEMS, turn=(0, 1)):
+def plan(globs, filesystems=stage.MATRIX, turn=(0, 1)):
     """(filesystem, scenario) in order; what leaves a stuck task comes after everything else.
 
     With a turn of several, variants that have another one are left out: see turns.py.
     """
-    pairs = [(fstype, scenario) for fstype in stage.FILESYSTEMS
+    pairs = [(fstype, scenario) for fstype in stage.MATRIX
              for scenario in catalogue() if fstype in scenario.filesystems]
     taken = turns.taken([title(*pair) for pair in pairs], turn)
     pairs = [pair for pair in pairs if pair[0] in filesystems and title(*pair) in taken

@@ -8,6 +8,7 @@
  *   --tee           duplicate it into a second pipe with tee(2), then drain the first
  *   --unmap         drop the mapping once the page is in the pipe
  *   --close         drop the mapping and the descriptor of the file as well
+ *   --mapped        drop the descriptor of the file and keep the mapping
  *   --share         a child has the pipe open as well
  *   --heir          a child inherits the pipe and the process that filled it ends
  *   --pidns         do all of it in a pid namespace of its own
@@ -31,19 +32,23 @@ struct options {
 	const char *path;
 	size_t index;
 	char *const *more; /* further files, up to a null pointer */
-	bool read, splice, tee, unmap, close, share, heir, pidns;
+	bool read, splice, tee, unmap, close, mapped, share, heir, pidns;
 	const char *then;
 };
 
 static void parse(int argc, char **argv, struct options *opt)
 {
-	static const struct option longs[] = {
-		{ "read", no_argument, NULL, 'r' },       { "splice", no_argument, NULL, 's' },
-		{ "tee", no_argument, NULL, 't' },        { "unmap", no_argument, NULL, 'u' },
-		{ "close", no_argument, NULL, 'c' },      { "share", no_argument, NULL, 'b' },
-		{ "heir", no_argument, NULL, 'h' },       { "pidns", no_argument, NULL, 'n' },
-		{ "then", required_argument, NULL, 'a' }, {}
-	};
+	static const struct option longs[] = { { "read", no_argument, NULL, 'r' },
+					       { "splice", no_argument, NULL, 's' },
+					       { "tee", no_argument, NULL, 't' },
+					       { "unmap", no_argument, NULL, 'u' },
+					       { "close", no_argument, NULL, 'c' },
+					       { "share", no_argument, NULL, 'b' },
+					       { "heir", no_argument, NULL, 'h' },
+					       { "pidns", no_argument, NULL, 'n' },
+					       { "then", required_argument, NULL, 'a' },
+					       { "mapped", no_argument, NULL, 'm' },
+					       {} };
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
@@ -52,6 +57,7 @@ static void parse(int argc, char **argv, struct options *opt)
 		opt->tee |= c == 't';
 		opt->unmap |= c == 'u' || c == 'c';
 		opt->close |= c == 'c';
+		opt->mapped |= c == 'm';
 		opt->share |= c == 'b';
 		opt->heir |= c == 'h';
 		opt->pidns |= c == 'n';
@@ -196,7 +202,7 @@ int main(int argc, char **argv)
 		leave_to_heir();
 	if (opt.unmap)
 		unmap(&map);
-	if (opt.close)
+	if (opt.close || opt.mapped)
 		close(map.fd);
 	if (opt.share)
 		child = share_with_child(&map);
