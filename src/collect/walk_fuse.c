@@ -57,6 +57,8 @@ struct search {
 	u32 nr_heads;
 	u64 *requests;
 	u32 nr_requests;
+	u64 *tables; /* of pages: where they were found, each belongs to one request */
+	u32 nr_tables;
 	struct hit *hits;
 	u32 nr_hits;
 };
@@ -179,7 +181,10 @@ static void add_hit(struct search *w, const struct kpage *p, u32 refs, u64 reque
 		w->hits[w->nr_hits++] = (struct hit){ p, *o, request, refs };
 }
 
-/* A fuse_io_args: its table, and behind it the fuse_io_priv. */
+/*
+ * A fuse_io_args: its table, and behind it the fuse_io_priv. The same one is met twice where two
+ * lists have its request: one that is interrupted is also in fuse_iqueue.interrupts, by intr_entry.
+ */
 static void look_at_args(struct search *w, u64 args, u64 request)
 {
 	static struct table t;
@@ -191,6 +196,8 @@ static void look_at_args(struct search *w, u64 args, u64 request)
 	for (u32 i = ARGS_HEADER; i + 3 < ARGS_WORDS; i++) {
 		if (!read_table(w->s, words + i, &t) || !owner_of_io(w, words[i + 3], &o))
 			continue;
+		if (!add_once(w->s, &w->tables, &w->nr_tables, args + i * sizeof(*words)))
+			return;
 		for (u32 j = 0; j < w->s->nr_pages && !w->s->err; j++) {
 			u32 refs = vecs_count_refs(w->s, t.vecs, t.n, &w->s->pages[j]);
 
@@ -377,6 +384,7 @@ int walk_fuse(struct snap *s)
 	free(w.devices);
 	free(w.heads);
 	free(w.requests);
+	free(w.tables);
 	free(w.hits);
 	return 0;
 }

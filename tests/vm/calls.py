@@ -153,6 +153,7 @@ def calls():
             Scenario("coredump", "truncate", [CoreDump()], **one),
             Scenario("coredump-handler", "truncate", [CoreHandler()], **one),
             Scenario("fuse-pwrite", "truncate", [Fuse("pwrite")], **one),
+            Scenario("fuse-interrupted", "truncate", [Fuse("--interrupt", "pwrite")], **one),
             Scenario("fuse-pread", "truncate", [Fuse("pread")], **one),
             Scenario("fuse-aio", "truncate", [FuseServer("aio")], **one),
             Scenario("nfs-pwrite", "truncate", [NfsWrite()], **one),

@@ -3,8 +3,9 @@
  * Holds one page of a DAX file as the buffer of direct I/O to a FUSE file whose server does not
  * answer. The server is a process of its own, without libfuse.
  *
- * usage: hold_fuse pwrite|pread|aio FILE INDEX DIRECTORY
- * Mounts on DIRECTORY. pread opens the file without FOPEN_DIRECT_IO: then the call sleeps in state D.
+ * usage: hold_fuse [--interrupt] pwrite|pread|aio FILE INDEX DIRECTORY
+ * Mounts on DIRECTORY. --interrupt: the call is interrupted by a signal, of which the server is told
+ * but does not read it. pread opens the file without FOPEN_DIRECT_IO: then the call sleeps in state D.
  * Says READY once the server has the request; "answer" on standard input lets
  * the server answer it, then it says DONE with what the call returned. "read" lets it read FILE first.
  */
@@ -181,19 +182,41 @@ static void *submitter(void *arg)
 	return NULL;
 }
 
+static void ignore(int signo)
+{
+	(void)signo;
+}
+
+/* Its state tells when the call has heard of the signal: only another one that kills wakes it then. */
+static void interrupt(pthread_t thread, pid_t tid)
+{
+	struct sigaction action = { .sa_handler = ignore };
+
+	need(!sigaction(SIGUSR1, &action, NULL), "sigaction");
+	while (task_state(tid) != 'S')
+		usleep(1000);
+	need(!pthread_kill(thread, SIGUSR1), "pthread_kill");
+	while (task_state(tid) != 'D')
+		usleep(1000);
+}
+
 int main(int argc, char **argv)
 {
+	bool interrupted = argc > 1 && !strcmp(argv[1], "--interrupt");
 	int dev = open("/dev/fuse", O_RDWR), told[2], orders[2], alive[2];
 	char options[128], path[256], byte;
-	struct io io = { .call = argv[1] };
+	struct io io = {};
 	const char *order;
 	pthread_t thread;
 	struct dax_map map;
 	struct stat st;
 	pid_t server;
 
+	argc -= interrupted;
+	argv += interrupted;
 	if (argc != 5)
 		exit(2);
+	io.call = argv[1];
 	need(dev >= 0, "/dev/fuse");
 	need(!pipe(told) && !pipe(orders) && !pipe2(alive, O_CLOEXEC), "pipe");
 	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", dev);
@@ -209,6 +232,8 @@ int main(int argc, char **argv)
 	need(io.fd >= 0 && !fstat(io.fd, &st), path);
 	need(!pthread_create(&thread, NULL, submitter, &io), "pthread_create");
 	need(read(told[0], &byte, 1) == 1, "no request");
+	if (interrupted)
+		interrupt(thread, io.tid);
 	say("READY {\"how\": \"fuse\", \"pid\": %d, \"tid\": %d, \"server\": %d, "
 	    "\"connection\": %u}",
 	    initial_pid(), io.tid, server, minor(st.st_dev));
