@@ -124,6 +124,7 @@ def request_based():
             Stalled(nbd, "nbd-io_uring", "truncate", [AsyncIO("io_uring")]),
             Stalled(deadline, "nbd-io-wq", "truncate", [AsyncIO("io_uring", "--worker")]),
             Stalled(devices.DmOverNbd, "volume-aio", "truncate", [AsyncIO("aio")]),
+            Stalled(devices.MultipathOverNbd, "multipath-aio", "truncate", [AsyncIO("aio")]),
             Stalled(devices.ScsiDisk, "scsi-dio", "truncate", [DirectIO("pread")]),
             Stalled(devices.ScsiDisk, "sg_io", "truncate", [PassThrough()])]
 
@@ -139,6 +140,7 @@ def files():
 
 def stacked():
     return [Stalled(devices.FrozenLoop, "loop-aio", "truncate", [AsyncIO("aio")]),
+            Stalled(devices.Multipath, "multipath-bio", "truncate", [AsyncIO("aio")]),
             Stalled(devices.Raid, "raid-aio", "truncate", [AsyncIO("aio")])]
 
 

@@ -148,6 +148,45 @@ class DmOverNbd(st.Stall):
         self.nbd.remove()
 
 
+class Multipath(st.Stall):
+    """All paths of it have failed, and it queues I/O until one is there again."""
+    NAME = "paths"
+    PATH = f"/dev/mapper/{NAME}"
+    FEATURES = "3 queue_if_no_path queue_mode bio"
+
+    def create(self, sectors):
+        for module in ("dm_multipath", "dm_round_robin"):
+            st.run("modprobe", module)
+        super().create(sectors)
+
+    def table(self, sectors):
+        return f"0 {sectors} multipath {self.FEATURES} 0 1 1 round-robin 0 1 1 {self.BELOW} 1"
+
+    def tell(self, what):
+        st.run("dmsetup", "message", self.NAME, "0", f"{what} {self.BELOW}")
+
+    def suspend(self):
+        self.tell("fail_path")
+
+    def resume(self):
+        self.tell("reinstate_path")
+
+
+class MultipathOverNbd(Multipath):
+    """The same over a device with requests, which it then has itself."""
+    BELOW = Nbd.PATH
+    FEATURES = "1 queue_if_no_path"
+
+    def __init__(self):
+        self.nbd = Nbd()
+        super().__init__()
+
+    def remove(self):
+        self.resume()
+        super().remove()
+        self.nbd.remove()
+
+
 class ScsiDisk:
     """A SCSI disk of the kernel's own target, which keeps its data on a device that stalls."""
     CONFIG = "/sys/kernel/config"
