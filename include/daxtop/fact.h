@@ -234,16 +234,17 @@ struct fact_hold {
 	const char *object_kind; /* "pipe", "file", "vma", "bio"; NULL unknown */
 	const char *object_id;   /* "pipe:[4711]"; unique with object_kind */
 	const char *target;      /* where the I/O goes: device, file or peer; NULL none */
-	const char *device;      /* the block device that has to answer it; NULL none or unknown */
+	const char *device;      /* the block or network device that has it; NULL none or unknown */
 	const char *frozen;      /* mount point of a frozen filesystem it waits for; NULL none */
 	const char *detail;      /* one clause of evidence for a reader; NULL none */
 	const char *limit;       /* cgroup whose io.max holds the I/O back, a path; NULL none */
 	u64 server;       /* fact_task.id of whom alone can answer the I/O; 0 none, unknown */
-	bool unqueued;    /* I/O that is in no queue: a driver keeps it in its own way */
+	bool unqueued;    /* I/O or a packet that is in no queue: a driver has it in its own way */
 	u64 held_ns;      /* how long it has been held, ns; FACT_UNKNOWN when not learned */
 	u64 drain_bytes;  /* pipe: bytes to read until the page is released; 0 n/a */
 	u32 pipe_user;    /* pipe, socket: uid that made it, when it has no descriptor */
 	bool outbound;    /* socket: sent; the peer's acknowledgement releases it, not the tasks */
+	bool unsent;      /* socket: in a datagram that waits for more data of the releasers */
 	const char *peer; /* outbound: "socket:[4711]", the other end, if the releasers have it */
 	const struct fact_releaser *releasers; /* nr entries; may be none */
 	u32 nr_releasers;

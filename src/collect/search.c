@@ -112,14 +112,16 @@ static int queue_memory(struct search *s, u64 addr, u64 len)
 }
 
 /*
- * Caches that are large and whose objects refer to no page. None of them shares its slabs with
+ * Caches that are large and whose objects refer to no page, though a task_struct has what was in
+ * the registers of the task, which may be anything. None of them shares its slabs with
  * another cache of the same size (mm/slab_common.c, slab_unmergeable()), but for buffer_head, whose
  * flags only inode caches have.
  */
 static bool holds_no_pages(const char *name)
 {
-	static const char *const names[] = { "dentry", "radix_tree_node", "buffer_head",
-					     "filp",   "vm_area_struct",  "xfs_inode" };
+	static const char *const names[] = { "dentry",     "radix_tree_node", "buffer_head",
+					     "filp",       "vm_area_struct",  "xfs_inode",
+					     "task_struct" };
 	static const char inodes[] = "inode_cache";
 	size_t len = strlen(name), tail = sizeof(inodes) - 1;
 

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "collect/search.h"
-#include "collect/snap.h"
+#include "collect/strays.h"
 #include "util/array.h"
 
 #define BVEC_BYTES_MAX (1ULL << 32) /* bio_vec.bv_len has 32 bits */
@@ -22,24 +22,6 @@ enum {
 	OBJECT_MAX = 8192, /* the largest cache for kmalloc(); larger ones are no slabs */
 	USED_MAX = 4096,   /* hits that are looked at */
 	TABLES_MAX = 64,   /* of bio_vecs, apart from their bio */
-};
-
-/* A hit in an object that is in use. */
-struct used {
-	struct khit hit;
-	struct kpage *page; /* NULL: of another page, from which a bio_vec may reach a busy one */
-	struct slab_object o;
-	bool taken; /* accounted for by a bio */
-	bool stale; /* may be what is left of a reference */
-};
-
-struct memory {
-	struct snap *s;
-	struct symbol_cache symbols;
-	struct used *used;
-	u32 nr_used;
-	struct kbio *bios;
-	u32 nr_bios;
 };
 
 /* Sorted, and those that touch made one. */
@@ -88,7 +70,7 @@ static struct krange *wanted_ranges(struct snap *s, u32 *n)
 	return r;
 }
 
-static int search(struct snap *s, const struct krange *ranges, u32 n, struct kfound *found)
+int memory_search(struct snap *s, const struct krange *ranges, u32 n, struct kfound *found)
 {
 	struct ksearch q = {
 		.ranges = ranges,
@@ -227,7 +209,7 @@ static int find_bios_of_tables(struct memory *m)
 		if (is_table(&m->used[i]) && (!n || r[n - 1].lo != m->used[i].o.addr))
 			r[n++] = (struct krange){ m->used[i].o.addr, m->used[i].o.addr + 1 };
 	if (n)
-		err = search(m->s, r, n, &found);
+		err = memory_search(m->s, r, n, &found);
 	for (u32 i = 0; i < found.n && !err; i++) {
 		struct slab_object o;
 		u64 bio = found.v[i].addr - m->s->k->field[KF_BIO_IO_VEC].off;
@@ -263,126 +245,6 @@ static int hand_over(struct snap *s, void *what, bio_fn fn, void *arg)
 	return err;
 }
 
-/* What the name of a cache tells about its objects. */
-static enum fact_how how_of(const char *cache)
-{
-	static const struct {
-		const char *prefix;
-		enum fact_how how;
-	} kinds[] = {
-		{ "nfs_", HOW_NFS },
-		{ "fuse_", HOW_FUSE },
-		{ "9p-", HOW_P9 },
-		{ "kvm_", HOW_KVM },
-	};
-
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
-		if (!strncmp(cache, kinds[i].prefix, strlen(kinds[i].prefix)))
-			return kinds[i].how;
-	return HOW_UNKNOWN;
-}
-
-/* A buffer of a pipe that was read: what is left of it has no operations (pipe_buf_release()). */
-static bool may_be_read(struct snap *s, const struct used *u)
-{
-	u64 size = s->k->field[KF_PIPE_BUF].off, ops;
-
-	return kmem_has(s->k, KF_PIPE_BUF) && (u->hit.addr - u->o.addr) % size == 0 &&
-	       (kmem_get(s->k, u->hit.addr, KF_PIPE_BUF_OPS, &ops) || !ops);
-}
-
-/* Whether a hit is the page of an unread buffer: then the object is the ring of a pipe. */
-static bool is_pipe_buffer(struct memory *m, const struct used *u)
-{
-	u64 ops;
-
-	return kmem_has(m->s->k, KF_PIPE_BUF_PAGE) &&
-	       !kmem_get(m->s->k, kmem_container(m->s->k, u->hit.addr, KF_PIPE_BUF_PAGE),
-			 KF_PIPE_BUF_OPS, &ops) &&
-	       strstr(symbol_name(m->s, &m->symbols, ops), "pipe_buf_ops");
-}
-
-static u32 words_of_page(const struct memory *m, const struct kpage *page, u64 object)
-{
-	u32 n = 0;
-
-	for (u32 i = 0; i < m->nr_used; i++)
-		n += m->used[i].page == page && !m->used[i].taken && !m->used[i].stale &&
-		     (!object || m->used[i].o.addr == object);
-	return n;
-}
-
-/* All that is left of one page in one object, told for the first of the words. */
-static void tell_object(struct memory *m, const struct used *u, u32 missing)
-{
-	struct snap *s = m->s;
-	struct fact f = { .type = FACT_HOLD };
-	struct fact_hold *h = &f.hold;
-	u32 words = words_of_page(m, u->page, u->o.addr);
-	bool likely = words && words_of_page(m, u->page, 0) <= missing;
-
-	h->page = u->page->head;
-	h->how = is_pipe_buffer(m, u) ? HOW_VMSPLICE : how_of(u->o.name);
-	h->confidence = likely ? CONF_LIKELY : CONF_CANDIDATE;
-	h->refs = likely ? words : 0;
-	h->object_kind = "slab";
-	h->object_id = snap_text(s, "%s object 0x%llx", u->o.name, (unsigned long long)u->o.addr);
-	h->detail = snap_text(s, "in use, it has the page's address at byte %llu%s",
-			      (unsigned long long)(u->hit.addr - u->o.addr),
-			      words > 1 ? " and behind it" : "");
-	h->held_ns = FACT_UNKNOWN;
-	h->pipe_user = UINT32_MAX;
-	snap_emit(s, &f);
-}
-
-static bool is_first_of_object(const struct memory *m, u32 at)
-{
-	for (u32 i = 0; i < at; i++)
-		if (m->used[i].page == m->used[at].page && !m->used[i].taken &&
-		    m->used[i].o.addr == m->used[at].o.addr)
-			return false;
-	return true;
-}
-
-/*
- * Whether a bio accounts for the hit. It was told then, or is not alive; and behind the end of its
- * table there may be the array of pages that the table was made from (bio_iov_iter_get_pages()).
- */
-static bool is_of_bio(const struct memory *m, const struct used *u)
-{
-	if (snap_has_seen(m->s, u->hit.addr) || !strncmp(u->o.name, "bio", 3))
-		return true;
-	for (u32 i = 0; i < m->nr_bios; i++)
-		if (m->bios[i].from - u->o.addr < u->o.size)
-			return true;
-	return false;
-}
-
-/* What is in no bio. */
-static void tell_objects(struct memory *m)
-{
-	struct snap *s = m->s;
-	u32 *missing = calloc(s->nr_pages + 1, sizeof(*missing));
-
-	for (u32 i = 0; i < m->nr_used; i++) {
-		m->used[i].taken = is_of_bio(m, &m->used[i]);
-		m->used[i].stale = may_be_read(s, &m->used[i]);
-	}
-	if (!missing) {
-		s->err = -ENOMEM;
-		return;
-	}
-	for (u32 i = 0; i < s->nr_pages; i++)
-		missing[i] = page_unexplained(s, &s->pages[i]);
-	for (u32 i = 0; i < m->nr_used && !s->err; i++) {
-		const struct used *u = &m->used[i];
-
-		if (u->page && !u->taken && missing[u->page - s->pages] && is_first_of_object(m, i))
-			tell_object(m, u, missing[u->page - s->pages]);
-	}
-	free(missing);
-}
-
 static int look_at_hits(struct memory *m, const struct kfound *found)
 {
 	int err = 0;
@@ -394,7 +256,7 @@ static int look_at_hits(struct memory *m, const struct kfound *found)
 	if (!err && m->nr_bios)
 		err = bios_tell(m->s, hand_over, m);
 	if (!err && !m->s->err)
-		tell_objects(m);
+		err = stray_objects_tell(m);
 	return err;
 }
 
@@ -415,7 +277,7 @@ int walk_memory(struct snap *s)
 		return 0;
 	ranges = wanted_ranges(s, &n);
 	if (n)
-		err = search(s, ranges, n, &found);
+		err = memory_search(s, ranges, n, &found);
 	if (!err)
 		err = look_at_hits(&m, &found);
 	free(ranges);

@@ -211,6 +211,18 @@ static const char *describe(struct snap *s, const struct ksock *sock, bool by_pe
 	return by_peer ? sender_text(s, sock->inode) : NULL;
 }
 
+/* Only what is corked stays there, until its sender completes it: ip_append_data(). */
+static bool is_datagram(struct snap *s, u64 sk)
+{
+	u64 family = sock_family(s, sk), type, protocol;
+
+	if ((family != AF_INET && family != AF_INET6) ||
+	    kmem_get(s->k, sk, KF_SK_PROTOCOL, &protocol))
+		return false;
+	return protocol == IPPROTO_UDP ||
+	       (!kmem_get(s->k, sk, KF_SK_TYPE, &type) && (type == SOCK_DGRAM || type == SOCK_RAW));
+}
+
 static u32 uid_of(struct snap *s, const struct ksock *sock)
 {
 	u64 uid;
@@ -255,7 +267,8 @@ static void tell_hold(struct snap *s, const struct socks *all, const struct skb_
 	f.hold.object_id = sock_name(s, sock);
 	f.hold.target = sock_state(s, sock->sk) == TCP_LISTEN ? NULL : sock_peer(s, sock->sk);
 	f.hold.detail = describe(s, sock, f.hold.peer);
-	f.hold.outbound = h->sent;
+	f.hold.unsent = h->sent && is_datagram(s, sock->sk);
+	f.hold.outbound = h->sent && !f.hold.unsent;
 	f.hold.held_ns = FACT_UNKNOWN;
 	f.hold.pipe_user = uid_of(s, sock);
 	f.hold.releasers = releasers;

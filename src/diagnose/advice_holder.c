@@ -162,14 +162,47 @@ static void advise_kill_connection(struct verdict *v, const struct wfg_hold *h)
 	verdict_advice(v, ADVICE_COMMAND, "advice-orphan", &action, &effect);
 }
 
+/* What keeps a packet that no socket has: the command only looks. */
+static void advise_network(struct verdict *v, const struct wfg_hold *h)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+
+	sb_printf(&action, "Let network device %s send, or drop what is queued for it.",
+		  h->h.device);
+	sb_printf(&effect, "ip -s link and tc -s qdisc show why it does not. Once the packet is "
+			   "sent or dropped,");
+	advice_add_outcome(&effect, v->wait, h->h.refs);
+	verdict_advice(v, ADVICE_SENTENCE, "packet-queued", &action, &effect);
+}
+
 static void advise_peer(struct verdict *v, const struct wfg_hold *h)
 {
 	struct strbuf action = { 0 }, effect = { 0 };
+
+	if (h->h.unqueued && h->h.device) {
+		advise_network(v, h);
+		return;
+	}
 
 	sb_printf(&action, "Let the peer%s%s of %s read.", h->h.target ? " " : "",
 		  h->h.target ? h->h.target : "", h->h.object_id ? h->h.object_id : "the socket");
 	sb_puts(&effect, "Once it has taken the data,");
 	advice_add_outcome(&effect, v->wait, h->h.refs);
+	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
+}
+
+static void advise_uncork(struct verdict *v, const struct wfg_hold *h, s64 refs)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+
+	if (!h->nr_releasers || !refs)
+		return;
+	sb_puts(&action, "Let ");
+	phrase_releasers(&action, h, NAMED);
+	sb_printf(&action, " complete the datagram of %s.",
+		  h->h.object_id ? h->h.object_id : "the socket");
+	sb_puts(&effect, "Once it is sent, or the socket is no longer corked (UDP_CORK),");
+	advice_add_outcome(&effect, v->wait, refs);
 	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
 }
 
@@ -401,11 +434,29 @@ static void advise_end_holder(struct verdict *v, const struct wfg_hold *h, s64 r
 	add_kill(&action, &task, 1);
 	sb_puts(&effect, "Ends ");
 	phrase_task(&effect, task);
-	sb_printf(&effect, ", which closes %s; what nobody has read from it is lost.",
-		  hold_reads(h) ? hold_reads(h) : "the pipe");
+	sb_printf(&effect, ", which closes %s; what %s is lost.",
+		  hold_reads(h) ? hold_reads(h) : "the pipe",
+		  h->h.unsent ? "it has not sent" : "nobody has read from it");
 	advice_add_remaining(&effect, v->wait->page, refs);
 	add_late_free(&effect, h);
 	verdict_advice(v, ADVICE_COMMAND, proof_of_kill(task, h), &action, &effect);
+}
+
+/* An object of an unknown kind mostly goes with the task that it seems to belong to. */
+static void advise_end_owner(struct verdict *v, const struct wfg_hold *h)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+	const struct wfg_task *task = only_process(h);
+
+	if (!task || task->t.pid == v->wait->task->t.pid || sigterm_useless(task))
+		return;
+	sb_puts(&action, "If nothing else helps end ");
+	phrase_task(&action, task);
+	sb_puts(&action, ".");
+	sb_puts(&effect, "What holds the page seems to belong to it, and mostly goes with it: that "
+			 "is likely and not certain.");
+	advice_add_remaining(&effect, v->wait->page, h->h.refs);
+	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
 }
 
 /* While a task dumps core it takes no other signal than SIGKILL, signal.c prepare_signal(). */
@@ -467,8 +518,10 @@ static void note_sent(struct verdict *v, const struct wfg_hold *h)
 
 	sb_puts(&sb, "Ending ");
 	phrase_releasers(&sb, h, NAMED);
-	sb_puts(&sb, " may not release the page: what was sent stays queued until the peer takes "
-		     "it or the connection is reset.");
+	sb_puts(&sb, h->h.unqueued ?
+			     " does not release the page: what was sent stays queued." :
+			     " may not release the page: what was sent stays queued until the "
+			     "peer takes it or the connection is reset.");
 	verdict_note(v, &sb);
 }
 
@@ -558,7 +611,9 @@ void advise_release(struct verdict *v)
 		s64 io = target_refs(page, i);
 		s64 unread = hold_is_unread(h) ? same_refs(page, i, same_reading) : 0;
 
-		if (unread)
+		if (h->h.unsent)
+			advise_uncork(v, h, unread);
+		else if (unread)
 			advise_readers(v, h, unread);
 		else if (h->h.outbound && !h->h.peer)
 			advise_peer(v, h);
@@ -590,6 +645,8 @@ void advise_end(struct verdict *v)
 			note_io(v, h);
 		else if (hold_is_call(h))
 			advise_end_call(v, h);
+		else if (h->h.how == HOW_UNKNOWN && h->h.confidence == CONF_LIKELY)
+			advise_end_owner(v, h);
 		advise_abort(v, h, target_refs(page, i));
 	}
 	advise_end_mappers(v);

@@ -82,7 +82,11 @@ static void explain_socket(struct strbuf *sb, const struct wfg_hold *h)
 	sb_printf(sb, "%s keeps the page in data that ",
 		  h->h.object_id ? h->h.object_id : "A socket");
 	if (h->h.outbound)
-		sb_printf(sb, "was sent%s%s and is not acknowledged, ", h->h.target ? " to " : "",
+		sb_printf(sb, "was sent%s%s and %s, ", h->h.target ? " to " : "",
+			  h->h.target ? h->h.target : "",
+			  h->h.unqueued ? "has not left this machine" : "is not acknowledged");
+	else if (h->h.unsent)
+		sb_printf(sb, "waits for more before it is sent%s%s, ", h->h.target ? " to " : "",
 			  h->h.target ? h->h.target : "");
 	else
 		sb_puts(sb, "was received and not read yet, ");
@@ -91,6 +95,11 @@ static void explain_socket(struct strbuf *sb, const struct wfg_hold *h)
 	explain_tasks(sb, h);
 	if (h->h.peer)
 		sb_printf(sb, " The page goes when %s is read, or closed.", h->h.peer);
+	else if (h->h.outbound && h->h.unqueued)
+		sb_puts(sb, " The page goes when its packet is sent or dropped.");
+	else if (h->h.unsent)
+		sb_puts(sb, " The page goes when the datagram is sent (UDP_CORK), or the socket "
+			    "closed.");
 	else
 		sb_puts(sb, h->h.outbound ?
 				    " The page goes when the peer takes the data, or is gone." :

@@ -198,6 +198,7 @@ static const struct field hold_fields[] = {
 	FIELD("limit", TEXT, hold.limit),
 	FIELD("server", HEX, hold.server),
 	FIELD("unqueued", BOOL, hold.unqueued),
+	FIELD("unsent", BOOL, hold.unsent),
 	FIELD("detail", TEXT, hold.detail),
 	FIELD("held_ns", U64, hold.held_ns, .absent = FACT_UNKNOWN),
 	FIELD("drain_bytes", U64, hold.drain_bytes),

@@ -8,7 +8,7 @@ import signal
 import devices
 import stage as st
 import verdict
-from hang import SOON, Advice, AsyncIO, DirectIO, Scenario
+from hang import SOON, Advice, AsyncIO, DirectIO, Scenario, Searched
 from stage import Mismatch
 
 LARGE_PAGES = 320  # of which I/O from two files makes more than the 256 bio_vecs of a bio
@@ -49,6 +49,10 @@ class OnDevice:
 
 
 class Stalled(OnDevice, Scenario):
+    pass
+
+
+class StalledSearched(OnDevice, Searched):
     pass
 
 
@@ -140,7 +144,7 @@ def files():
 
 def stacked():
     return [Stalled(devices.FrozenLoop, "loop-aio", "truncate", [AsyncIO("aio")]),
-            Stalled(devices.Multipath, "multipath-bio", "truncate", [AsyncIO("aio")]),
+            StalledSearched(devices.Multipath, "multipath-bio", "truncate", [AsyncIO("aio")]),
             Stalled(devices.Raid, "raid-aio", "truncate", [AsyncIO("aio")])]
 
 

@@ -8,7 +8,7 @@ import subprocess
 import nfs
 import stage as st
 import verdict
-from hang import INDEX, SOON, Advice, DirectIO, PipeHolder, Quiet, Scenario
+from hang import INDEX, SOON, Advice, DirectIO, PipeHolder, Quiet, Scenario, Searched
 from stage import Mismatch
 
 
@@ -110,9 +110,12 @@ class NfsWrite(DirectIO):
         self.server = nfs.Server()
         stage.at_end.append(self.take_down)
         st.run("mount", "-i", "-t", "nfs", "-o", self.server.options(), "127.0.0.1:/", self.POINT)
-        self.program = stage.start("hold_dio", *self.call, stage.path, index, f"{self.POINT}/file")
+        self.program = self.submit(stage, index)
         if not self.server.asked.wait(st.PATIENCE):
             raise Mismatch("the server was asked nothing")
+
+    def submit(self, stage, index):
+        return stage.start("hold_dio", *self.call, stage.path, index, f"{self.POINT}/file")
 
     def truth(self):
         return verdict.Holder("nfs", {self.program.pid}, ("likely",), targets=("(nfs)",))
@@ -127,6 +130,16 @@ class NfsWrite(DirectIO):
         if os.path.ismount(self.POINT):
             st.run("umount", "-l", self.POINT)
         self.server.close()
+
+
+class NfsAio(NfsWrite):
+    """The same through libaio: its task is free to do something else."""
+
+    def submit(self, stage, index):
+        return stage.start("hold_aio", stage.path, index, 1, 1, f"{self.POINT}/file")
+
+    def truth(self):
+        return verdict.Holder("nfs", {self.program.pid}, ("likely",))
 
 
 class Ptrace(Quiet):
@@ -157,6 +170,7 @@ def calls():
             Scenario("fuse-pread", "truncate", [Fuse("pread")], **one),
             Scenario("fuse-aio", "truncate", [FuseServer("aio")], **one),
             Scenario("nfs-pwrite", "truncate", [NfsWrite()], **one),
+            Searched("nfs-aio", "truncate", [NfsAio()], **one),
             Advice("advice-process-vm", "truncate", [ProcessVM("readv")], filesystems=("xfs",)),
             Advice("advice-coredump", "truncate", [CoreDump()], filesystems=("xfs",)),
             Advice("advice-fuse", "truncate", [Fuse("pwrite")], filesystems=("xfs",))]

@@ -349,6 +349,11 @@ class Scenario:
                 file.write(session.daxtrace("-v")[1])
 
 
+class Searched(Scenario):
+    """What only the search of memory finds: it has the time that a busy machine needs for it."""
+    options = ("--search=8s",)
+
+
 class Eviction(Scenario):
     """Unlink or umount: nobody may have the file open, so the bystander maps another one."""
 

@@ -6,7 +6,7 @@ import subprocess
 
 import stage as st
 import verdict
-from hang import SOON, AsyncIO, DirectIO, Scenario
+from hang import SOON, AsyncIO, DirectIO, Scenario, Searched
 from stage import Mismatch, Unavailable
 
 RAM = "/dev/ram0"
@@ -143,7 +143,7 @@ class HeldByCgroup(Scenario):
             raise Mismatch(f"the limit of cgroup {name} is not to be raised: {advice}")
 
 
-class AmongFreed(Scenario):
+class AmongFreed(Searched):
     """The same page was under I/O before, of tasks that live on: freed bios name it still."""
     ROUNDS = 4
 
@@ -178,7 +178,7 @@ class Unsearched(Scenario):
 def memscan():
     """Where only limits and timers hold bios back."""
     one = {"filesystems": ("ext4",)}
-    return [Scenario(f"delay-{how}", "truncate", [Delayed(how)], **one)
+    return [Searched(f"delay-{how}", "truncate", [Delayed(how)], **one)
             for how in ("pwrite", "aio", "io_uring")] + \
         [HeldByCgroup(f"iomax-{how}", "truncate", [Throttled(how)], **one)
          for how in ("pwrite", "aio", "io_uring")] + \

@@ -18,6 +18,7 @@ from held import held
 from innocents import innocents
 from memscan import memscan
 from operations import operations
+from packets import packets
 from pipes import pipes
 from recorded import Recorded
 from refusals import Lockdown, refusals
@@ -97,8 +98,8 @@ def unusual():
 
 def catalogue():
     """Fresh scenarios in the order in which they run on each filesystem."""
-    return [*ordinary(), *pipes(), *network(), *blockio(), *memscan(), *calls(), *shared(),
-            *operations(), *tangles(), *innocents(), *held(), *unusual(), *refusals(),
+    return [*ordinary(), *pipes(), *network(), *packets(), *blockio(), *memscan(), *calls(),
+            *shared(), *operations(), *tangles(), *innocents(), *held(), *unusual(), *refusals(),
             *virtiofs()]
 
 

@@ -27,6 +27,7 @@ VARIANTS = (
     "*/socket-chain/*", "*/nbd-[di]*/*", "*/ext4-file-*/*", "*/vfat-file-*/*", "*/volume-aio/*",
     "*/large-aio/*", "*/killed-aio/*", "*/no-leader-dio/*", "*/delay-[pi]*/*", "*/iomax-[pi]*/*",
     "*/process-vm-writev/*", "*/coredump-handler/*", "*/fuse-pread/*", "*/fuse-aio/*",
+    "*/fuse-interrupted/*", "*/packet-gone/*", "*/packet-cork/*",
     # the same on the other filesystem
     "xfs/aio/*", "xfs/io_uring/*", "xfs/lost-wakeup/*", "xfs/self/ftruncate", "ext4/*/fallocate",
     # what does not depend on the kernel

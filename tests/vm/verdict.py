@@ -291,7 +291,8 @@ INSPECTIONS = re.compile(r"dmsetup info [\w./-]+")
 PROOFS = {
     "advice-coredump", "advice-deadlock", "advice-deadlock-pipe", "advice-deferred", "advice-dio", "advice-fuse", "advice-loop", "advice-nbd",
     "advice-orphan", "advice-process-vm", "advice-retouch", "advice-socket", "advice-stopped",
-    "advice-vmsplice", "before-unbind", "iomax-aio", "lost-wakeup", "self/close", "self/ftruncate", "unprotected",
+    "advice-vmsplice", "before-unbind", "iomax-aio", "lost-wakeup", "packet-queued", "self/close",
+    "self/ftruncate", "unprotected",
 }
 
 
