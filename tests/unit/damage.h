@@ -122,11 +122,18 @@ static inline char *damage_read_file(struct kmem *k, const char *path)
 	return d->inner->ops->read_file(d->inner, path);
 }
 
+/* Finds what there was: whoever uses a hit reads it again. */
+static inline int damage_search(struct kmem *k, const struct ksearch *q, struct kfound *found)
+{
+	return kmem_search(((struct damage *)k)->inner, q, found);
+}
+
 static const struct kmem_ops damage_ops = {
 	.readv = damage_readv,
 	.symbolize = damage_symbolize,
 	.tasks = damage_tasks,
 	.read_file = damage_read_file,
+	.search = damage_search,
 };
 
 static inline void damage_init(struct damage *d, struct kmem *inner)
