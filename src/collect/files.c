@@ -254,9 +254,9 @@ const char *file_path(struct snap *s, u64 file)
 	return mount_of(s, major, minor, &m) ? mount_join(s, &m, path) : snap_text(s, "%s", path);
 }
 
-static const char *regular_file(struct snap *s, u64 file, u64 inode)
+static const char *named_file(struct snap *s, const char *path, u64 inode)
 {
-	const char *path = file_path(s, file), *fstype = file_fstype(s, inode);
+	const char *fstype = file_fstype(s, inode);
 	u32 major, minor;
 	u64 ino;
 
@@ -268,6 +268,24 @@ static const char *regular_file(struct snap *s, u64 file, u64 inode)
 		return NULL;
 	return snap_text(s, "ino %llu of %u:%u (%s)", (unsigned long long)ino, major, minor,
 			 fstype);
+}
+
+static const char *regular_file(struct snap *s, u64 file, u64 inode)
+{
+	return named_file(s, file_path(s, file), inode);
+}
+
+const char *file_name(struct snap *s, u64 inode)
+{
+	u64 dentry = inode_dentry(s, inode), ino;
+	static char buf[PATH_MAX];
+	static struct mount m;
+	char *path = dentry ? dentry_path(s, dentry, buf, sizeof(buf)) : NULL;
+	u32 major, minor;
+	bool mounted = path && !file_ids(s, inode, &major, &minor, &ino) &&
+		       mount_of(s, major, minor, &m);
+
+	return named_file(s, mounted ? mount_join(s, &m, path) : NULL, inode);
 }
 
 const char *file_describe(struct snap *s, u64 file)

@@ -271,6 +271,8 @@ const char *file_device(struct snap *s, u64 file);
 const char *disk_describe(struct snap *s, u64 disk);
 /* The device of a filesystem, "pmem0"; "an unknown device". */
 const char *sb_device(struct snap *s, u64 sb);
+/* One of the inode's names, "/path (xfs)"; else its number, "ino 4711 of 259:1 (xfs)". */
+const char *file_name(struct snap *s, u64 inode);
 /* Where the inode's filesystem is mounted; NULL unknown. */
 const char *file_mount(struct snap *s, u64 inode);
 /* A path by which we can open a file that the task has open or mapped; NULL unknown. */

@@ -41,14 +41,18 @@ static int entries_of(struct snap *s, const struct kvma *v, const struct kpage *
 	return err < 0 ? err : (int)c.entries;
 }
 
-/* All entries of an address space, through any of its mappings; -ENOENT when none covers it. */
-static int entries_of_mm(struct snap *s, u64 mm, const struct kpage *p)
+/*
+ * All entries of an address space, through any of its mappings; -ENOENT when none covers it. *clone:
+ * another file that shares the page, through a mapping of which an entry leads to it; 0 none.
+ */
+static int entries_of_mm(struct snap *s, u64 mm, const struct kpage *p, u64 *clone)
 {
 	int sum = 0;
 	bool covered = false;
 	u32 n;
 	const struct kvma *v = vmas_of(s, mm, &n);
 
+	*clone = 0;
 	for (u32 i = 0; i < n; i++) {
 		int found = vma_covers(&v[i], p) ? entries_of(s, &v[i], p) : 0;
 
@@ -56,12 +60,27 @@ static int entries_of_mm(struct snap *s, u64 mm, const struct kpage *p)
 			return found;
 		/* a clone's mapping matters only if it leads to the page */
 		covered |= vma_covers(&v[i], p) && (!v[i].clone || found);
+		if (v[i].clone && found)
+			*clone = v[i].inode;
 		sum += found;
 	}
 	return covered ? sum : -ENOENT;
 }
 
-static void tell_hold(struct snap *s, u64 mm, const struct kpage *p, int entries)
+static const char *describe(struct snap *s, int entries, bool counts, u64 clone)
+{
+	const char *file = clone ? file_name(s, clone) : NULL, *what;
+
+	if (counts)
+		what = entries == 1 ? "1 page table entry" :
+				      snap_text(s, "%d page table entries", entries);
+	else
+		what = entries < 0 ? "maps this part of the file; its page tables cannot be read" :
+				     "maps this part of the file";
+	return file ? snap_text(s, "%s, through %s, which shares the page", what, file) : what;
+}
+
+static void tell_hold(struct snap *s, u64 mm, const struct kpage *p, int entries, u64 clone)
 {
 	struct fact f = { .type = FACT_HOLD };
 	struct fact_releaser *releasers = mm_releasers(s, mm, &f.hold.nr_releasers);
@@ -73,10 +92,7 @@ static void tell_hold(struct snap *s, u64 mm, const struct kpage *p, int entries
 	f.hold.refs = counts ? entries : 0;
 	f.hold.object_kind = "mm";
 	f.hold.object_id = snap_text(s, "0x%llx", (unsigned long long)mm);
-	f.hold.detail = counts      ? entries == 1 ? "1 page table entry" :
-						     snap_text(s, "%d page table entries", entries) :
-			entries < 0 ? "maps this part of the file; its page tables cannot be read" :
-				      "maps this part of the file";
+	f.hold.detail = describe(s, entries, counts, clone);
 	f.hold.held_ns = FACT_UNKNOWN;
 	f.hold.releasers = releasers;
 	if (f.hold.nr_releasers)
@@ -88,11 +104,12 @@ static void tell_hold(struct snap *s, u64 mm, const struct kpage *p, int entries
 static void look_at(struct snap *s, const struct kpage *p)
 {
 	for (u32 i = 0; i < s->nr_vmas; i++) {
-		u64 mm = s->vmas[i].mm;
-		int entries = i && s->vmas[i - 1].mm == mm ? -ENOENT : entries_of_mm(s, mm, p);
+		u64 mm = s->vmas[i].mm, clone;
+		int entries = i && s->vmas[i - 1].mm == mm ? -ENOENT :
+							     entries_of_mm(s, mm, p, &clone);
 
 		if (entries != -ENOENT)
-			tell_hold(s, mm, p, entries);
+			tell_hold(s, mm, p, entries, clone);
 	}
 }
 

@@ -97,6 +97,18 @@ class CloneMapped(Retouch):
         return verdict.Holder("mapping", {self.program.pid}, ("exact", "likely", "candidate"))
 
 
+class ReflinkMapped(Reflinked):
+    """Both files are named: the one that is truncated and the one whose mapping holds the page."""
+
+    def end_holders(self, stage, wait):
+        if wait:
+            holder = verdict.holder_of(wait, self.holders[0].truth())
+            if f"{stage.path}.clone (xfs)" not in (holder["detail"] or "") or \
+                    wait["file"]["path"] != stage.path:
+                raise Mismatch(f"the other file is not named: {holder['detail']!r}")
+        super().end_holders(stage, wait)
+
+
 class IntoPinned(Scenario):
     """
     The waiter shares or exchanges extents with a file of which a page is held. That file has the

@@ -22,7 +22,7 @@ from packets import packets
 from pipes import pipes
 from recorded import Recorded
 from refusals import Lockdown, refusals
-from reflinks import CloneMapped, IntoPinned, Reflinked, SharedDirectIO
+from reflinks import CloneMapped, IntoPinned, Reflinked, ReflinkMapped, SharedDirectIO
 from sockets import network
 from spare import MountNamespace, Woken
 from tangles import tangles
@@ -77,7 +77,7 @@ def shared():
     found = [Reflinked("reflinked", op, [PipeHolder("--read")])
              for op in ("truncate", "punch_hole")]
     found += [Reflinked("reflinked-dio", "truncate", [SharedDirectIO()]),
-              Reflinked("reflinked-mapped", "truncate", [CloneMapped()], **late)]
+              ReflinkMapped("reflinked-mapped", "truncate", [CloneMapped()], **late)]
     return found + [IntoPinned("vmsplice", op, [PipeHolder()])
                     for op in ("reflink", "dedupe", "exchange")]
 
