@@ -82,6 +82,7 @@ struct wfg_wait {
 	const struct wfg_queued *queued;
 	u32 nr_queued;
 	u64 since_ns; /* CLOCK_MONOTONIC when it began, from earlier looks; 0: they know nothing */
+	u32 moves;    /* how often a look found it waiting for another page than the look before */
 };
 
 /* A new empty graph, NULL without memory. */
@@ -149,6 +150,9 @@ bool wfg_still_waits(const struct wfg *g, const struct wfg_wait *wait);
  * in the later look, nothing is told: what was not seen may be there. 0, or the sink's error.
  */
 int wfg_tell_ends(const struct wfg *before, struct wfg *now, fact_sink_fn sink, void *arg);
+
+/* Only the latter: for looks of which others tell the ends. */
+void wfg_carry_on(const struct wfg *before, struct wfg *now);
 
 /* A stable document-wide name of the wait, "w1", "w2", ... in the order of wfg_wait(). */
 const char *wfg_wait_id(const struct wfg *g, const struct wfg_wait *wait);

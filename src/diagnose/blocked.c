@@ -146,12 +146,14 @@ static void explain_text(struct verdict *v)
 
 	sb_puts(&sb, age != FACT_UNKNOWN && age >= FINDING_STUCK_NS ? "STUCK: " : "BLOCKED: ");
 	phrase_wait(&sb, wait);
+	phrase_outside(&sb, wait);
 	if (wait->w.on == ON_PAGE && wait->page) {
 		if (wait->page->busy)
 			phrase_holders(&sb, wait->page);
 		else
 			phrase_idle(&sb, wait->page);
 	}
+	phrase_churn(&sb, v->g, wait);
 	sb_putc(&sb, '.');
 	verdict_text(v, &sb);
 }
@@ -214,6 +216,8 @@ void blocked_explain(struct verdict *v)
 	explain_hopeless(v);
 	if (wait->w.on != ON_PAGE || !wait->page || !wait->page->busy)
 		note_no_holder(v);
+	explain_outside(v);
+	note_churn(v);
 	if (wait->w.on == ON_PAGE && (!wait->page || wait->page->busy))
 		advise(v);
 }

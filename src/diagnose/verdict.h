@@ -54,6 +54,14 @@ void explain_held_page(struct verdict *v, const struct wfg_page *page);
 /* ", held in pipe:[4711] by db[311] and 1 more holder": who holds a page, behind its name. */
 void phrase_holders(struct strbuf *sb, const struct wfg_page *page);
 
+/* That the page is not part of what the operation frees, if so: a clause, and a sentence. */
+void phrase_outside(struct strbuf *sb, const struct wfg_wait *wait);
+void explain_outside(struct verdict *v);
+
+/* Likewise that the waiter goes from page to page, as far as earlier looks saw it. */
+void phrase_churn(struct strbuf *sb, const struct wfg *g, const struct wfg_wait *wait);
+void note_churn(struct verdict *v);
+
 /* Sentences for the impact. */
 void explain_impact(struct verdict *v);
 

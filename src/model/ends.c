@@ -45,6 +45,17 @@ static void carry_start(const struct wfg *before, const struct wfg_wait *w, stru
 
 	if (waited_ns < before->session.mono_ns)
 		again->since_ns = before->session.mono_ns - waited_ns;
+	again->moves = w->moves + (w->w.page && again->w.page && w->w.page != again->w.page);
+}
+
+void wfg_carry_on(const struct wfg *before, struct wfg *now)
+{
+	for (u32 i = 0; i < before->waits.n; i++) {
+		const struct wfg_wait *w = table_row(&before->waits, i);
+
+		if (wfg_still_waits(now, w))
+			carry_start(before, w, now);
+	}
 }
 
 static struct fact end_of(const struct wfg *g, const struct wfg_wait *w, u64 unseen_ns)

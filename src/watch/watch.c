@@ -121,6 +121,8 @@ static int look(struct watch *w, struct refusal *why)
 	err = ret < 0 ? ret : wfg_link(w->now);
 	if (!err && w->source.live && w->before)
 		err = wfg_tell_ends(w->before, w->now, take, w);
+	else if (!err && w->before)
+		wfg_carry_on(w->before, w->now);
 	if (!err)
 		err = end_recordings(w);
 	if (!err)

@@ -1327,6 +1327,103 @@ static void unbind_nothing(void **state)
 	assert_status(s, 13);
 }
 
+static void freeing(struct scene *s, enum fact_op op, const char *call, u64 a1, u64 a2, u64 a3)
+{
+	s->wait.op = op;
+	s->waiter.syscall = 285;
+	s->waiter.call = call;
+	s->waiter.args[1] = a1;
+	s->waiter.args[2] = a2;
+	s->waiter.args[3] = a3;
+}
+
+/* The page is that at byte 0x1a3000. */
+static void outside(void **state)
+{
+	static const struct {
+		enum fact_op op;
+		const char *call;
+		u64 a1, a2, a3;
+		bool outside;
+	} calls[] = {
+		{ OP_TRUNCATE, "ftruncate(17, 1716224)", 0x1a3000, 0, 0, false },
+		{ OP_TRUNCATE, "ftruncate(17, 1720319)", 0x1a3fff, 0, 0, false },
+		{ OP_TRUNCATE, "truncate(\"/x\", 1720320)", 0x1a4000, 0, 0, true },
+		{ OP_TRUNCATE, "open(\"/x\", 513)", 0x1a4000, 0, 0, false },
+		{ OP_PUNCH_HOLE, "fallocate(3, 3, 1716224, 4096)", 3, 0x1a3000, 0x1000, false },
+		{ OP_PUNCH_HOLE, "fallocate(3, 3, 1712128, 4096)", 3, 0x1a2000, 0x1000, true },
+		{ OP_PUNCH_HOLE, "fallocate(3, 3, 1720320, 4096)", 3, 0x1a4000, 0x1000, true },
+		{ OP_ZERO_RANGE, "fallocate(3, 16, 0, 4096)", 16, 0, 0x1000, true },
+		{ OP_COLLAPSE_RANGE, "fallocate(3, 8, 0, 4096)", 8, 0, 0x1000, false },
+		{ OP_INSERT_RANGE, "fallocate(3, 32, 1720320, 4096)", 32, 0x1a4000, 0x1000, true },
+		{ OP_ALLOCATE, "fallocate(3, 0, 0, 8388608)", 0, 0, 0x800000, true },
+		{ OP_PUNCH_HOLE, "io_uring_enter(3, 1, 1, 1)", 1, 1, 1, false },
+		{ OP_PUNCH_HOLE, "fallocate(3, 3, -1, 4096)", 3, UINT64_MAX, 0x1000, false },
+	};
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
+		struct scene *s = *state;
+		const struct finding *f;
+
+		scene_free(s);
+		scene_init(s);
+		freeing(s, calls[i].op, calls[i].call, calls[i].a1, calls[i].a2, calls[i].a3);
+		scene_task(s, make_task(31802, "feeder"));
+		scene_pipe(s, "pipe:[88123]", 31802, 3);
+		f = scene_diagnose(s);
+		assert_int_equal(strstr(f->text, "outside of what it frees") != NULL,
+				 calls[i].outside);
+		assert_int_equal(strstr(f->impact.s[0], "any held page") != NULL, calls[i].outside);
+	}
+}
+
+/* A folio of which the operation frees a part. */
+static void partly_outside(void **state)
+{
+	struct scene *s = *state;
+	const struct finding *f;
+
+	scene_zero_based(s, 1, 0);
+	s->page.index = 512;
+	s->page.order = 9;
+	freeing(s, OP_TRUNCATE, "ftruncate(17, 3145728)", 3 << 20, 0, 0);
+	scene_task(s, make_task(31802, "feeder"));
+	scene_pipe(s, "pipe:[88123]", 31802, 3);
+	f = scene_diagnose(s);
+	assert_hasnt(f->text, "outside");
+	assert_has(f->impact.s[0], "folio reaches beyond");
+}
+
+/* What looks one after the other saw; the last of them is diagnosed. */
+static void churn(void **state)
+{
+	struct scene *last = *state, look[4];
+
+	for (u32 i = 0; i < 4; i++) {
+		struct scene *s = i < 3 ? &look[i] : last;
+
+		if (i < 3)
+			scene_init(s);
+		s->session.mono_ns += i * SECOND;
+		s->waiter.asleep_ns = SECOND / 2;
+		/* the second look sees the page of the first */
+		s->page.id = s->wait.page = PAGE_ID + (i ? i - 1 : 0) * 64;
+		if (i < 3)
+			scene_link(s);
+		else
+			scene_diagnose(s);
+		if (i)
+			wfg_carry_on(look[i - 1].g, s->g);
+	}
+	assert_int_equal(wfg_wait(last->g, 0)->moves, 2);
+	findings_free(&last->f);
+	assert_int_equal(diagnose(last->g, &last->f), 0);
+	assert_has(last->f.f[0].text, "go on to another page 2 times in 3.5s");
+	assert_has(last->f.f[0].notes.s[0], "Stop the workload");
+	for (u32 i = 0; i < 3; i++)
+		scene_free(&look[i]);
+}
+
 static void code_names(void **state)
 {
 	(void)state;
@@ -1415,6 +1512,9 @@ int main(void)
 		TEST(impact_counts_the_queue),
 		TEST(a_lock_wait_names_no_holder),
 		TEST(worst_first_then_oldest),
+		TEST(outside),
+		TEST(partly_outside),
+		TEST(churn),
 		TEST(held_page_is_no_finding),
 		TEST(orphan),
 		TEST(unbind),

@@ -262,7 +262,14 @@ class Scenario:
             stage.stat.st_dev, stage.stat.st_ino, stage.fstype, self.index,
             stage.kernel.idle_refs(), [holder.truth() for holder in self.holders], self.started,
             deleted=self.deleted(), huge=self.huge(stage), findings=self.findings(),
-            bystanders={self.bystander.pid}, queued={reader.pid for reader in self.queue})
+            bystanders={self.bystander.pid}, queued={reader.pid for reader in self.queue},
+            outside=self.outside())
+
+    def outside(self):
+        """wait_op's ranges are the second and third page; it may be another program that waits."""
+        if self.waiter.name != "wait_op" or self.op not in (*RANGE_OPS, "truncate", "ftruncate"):
+            return None
+        return self.index > 2 and self.op in ("punch_hole", "zero_range")
 
     def path(self, stage):
         return None if self.op in ("unlink", "umount") else stage.path

@@ -11,6 +11,7 @@ import stage
 import turns
 from blockio import blockio
 from calls import calls
+from churn import Churn
 from hang import (HUGE_INDEX, HUGE_PAGES, INDEX, MAIN_OPS, RANGE_OPS, Advice, AsyncIO, DirectIO,
                   EveryAdvice, Eviction, LostWakeup, PipeHolder, Quiet, Retouch, Scenario,
                   SelfClose, SelfExit, SelfTruncate, Session, SharedPipe, Umount)
@@ -93,7 +94,7 @@ def unusual():
             Signals("blocked", "--block-all", None),
             MountNamespace("mountns", "truncate", [PipeHolder()], filesystems=("ext4",)),
             Hostile("hostile", "truncate", [PipeHolder()]),
-            LiveView(filesystems=("ext4",)), Many(), Woken(), Recorded(), Lockdown()]
+            LiveView(filesystems=("ext4",)), Many(), Woken(), Recorded(), Churn(), Lockdown()]
 
 
 def catalogue():

@@ -66,6 +66,7 @@ class Truth:
     on: str = "page"
     trigger: str = None   # of an eviction; unknown is not checked
     shared: bool = False  # the page belongs to several files, so it has no index of its own
+    outside: bool = None  # the page lies outside of what is freed; not checked if None
     unseen: int = 0       # references that nothing can explain
     bystanders: set = field(default_factory=set)
     queued: set = field(default_factory=set)
@@ -167,6 +168,17 @@ def check_page(wait, truth):
     return bad
 
 
+def check_outside(document, wait, truth):
+    """Whether the page lies in what the operation frees is said in the verdict."""
+    if truth.outside is None or truth.shared or truth.huge or truth.findings != ("BLOCKED",):
+        return []
+    text = " ".join(finding["text"] for finding in document["findings"]
+                    if wait["id"] in finding["waits"])
+    if ("outside of what it frees" in text) != truth.outside:
+        return [f"the page is{'' if truth.outside else ' not'} outside of what is freed: {text!r}"]
+    return []
+
+
 def check_holder(wait, truth):
     holder = holder_of(wait, truth)
     if not holder:
@@ -251,6 +263,7 @@ def check_wait(document, truth):
     if truth.on == "page":
         bad += check_page(wait, truth)
         bad += check_sum(wait) if wait.get("pages") else []
+        bad += check_outside(document, wait, truth)
     for holder in truth.holders:
         bad += check_holder(wait, holder)
     bad += check_innocents(wait, truth) + check_rest(wait, truth)

@@ -141,6 +141,8 @@ int top_take(struct top *t, const char *facts, size_t len)
 
 	if (err)
 		return err;
+	if (t->g && t->shown + 1 == t->history.next)
+		wfg_carry_on(t->g, g);
 	ended_update(&t->ended, g);
 	err = history_add(&t->history, facts, len, hash_waits(g));
 	if (!err && !(t->paused && t->g))
