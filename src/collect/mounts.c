@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define OUR_MOUNTS "/proc/self/mountinfo"
+
 enum { DEVICES_MAX = 256 };
 
 /* Undoes \ooo, which mountinfo writes for white space and backslash. */
@@ -46,9 +48,19 @@ static bool find_mount(char *text, u32 major, u32 minor, struct mount *m)
 	return false;
 }
 
+/* A copy of a mountinfo file; NULL when it cannot be read. Ours is asked for again and again. */
+static char *read_mountinfo(struct snap *s, const char *path)
+{
+	if (strcmp(path, OUR_MOUNTS))
+		return s->k->ops->read_file(s->k, path);
+	if (!s->mountinfo)
+		s->mountinfo = s->k->ops->read_file(s->k, path);
+	return s->mountinfo ? strdup(s->mountinfo) : NULL;
+}
+
 bool mount_in(struct snap *s, const char *mountinfo, u32 major, u32 minor, struct mount *m)
 {
-	char *text = s->k->ops->read_file(s->k, mountinfo);
+	char *text = read_mountinfo(s, mountinfo);
 	bool found = text && find_mount(text, major, minor, m);
 
 	free(text);
@@ -57,7 +69,7 @@ bool mount_in(struct snap *s, const char *mountinfo, u32 major, u32 minor, struc
 
 bool mount_of(struct snap *s, u32 major, u32 minor, struct mount *m)
 {
-	return mount_in(s, "/proc/self/mountinfo", major, minor, m) ||
+	return mount_in(s, OUR_MOUNTS, major, minor, m) ||
 	       mount_in(s, "/proc/1/mountinfo", major, minor, m);
 }
 
@@ -96,7 +108,7 @@ static bool may_be_dax(struct snap *s, const char *fstype, const char *opts, u32
 
 u32 mounts_count_dax(struct snap *s)
 {
-	char *text = s->k->ops->read_file(s->k, "/proc/self/mountinfo"), *save = NULL;
+	char *text = read_mountinfo(s, OUR_MOUNTS), *save = NULL;
 	u64 seen[DEVICES_MAX];
 	u32 nr_seen = 0, count = 0;
 
@@ -165,7 +177,7 @@ typedef bool (*mounted_fn)(struct snap *s, void *arg, const struct pmem *d, cons
 
 static bool find_mounted(struct snap *s, mounted_fn fn, void *arg)
 {
-	char *text = s->k->ops->read_file(s->k, "/proc/self/mountinfo"), *save = NULL;
+	char *text = read_mountinfo(s, OUR_MOUNTS), *save = NULL;
 	bool found = false;
 
 	for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line && !found;

@@ -17,13 +17,15 @@ enum {
 	PIECE_PAGES = 512, /* a subsection (mm/sparse.c): all of its struct pages exist, or none */
 	PIECES = 16,
 	STRUCT_PAGE_MAX = 128,
-	BUSY_MAX = 4096, /* pages that are kept */
+	BUSY_MAX = 4096,  /* pages that are kept */
+	MAPPED_MAX = 512, /* of these, such that are only mapped: there may be millions */
 };
 
 struct scan {
 	struct kmem *k;
 	const struct kscan *q;
 	struct kfound *found;
+	u32 nr_mapped;
 	char buf[PIECES][PIECE_PAGES * STRUCT_PAGE_MAX];
 	struct kread reads[PIECES];
 };
@@ -84,6 +86,19 @@ static int add_busy(struct scan *s, u64 addr, s32 refs)
 	return err;
 }
 
+/* Whether a page with references above idle is to be found. */
+static bool is_wanted(struct scan *s, const char *page, const char *end, s64 above)
+{
+	if (s->q->idle_refs || above > mapped(s->k, page, end))
+		return true;
+	if (!s->q->mapped_too)
+		return false;
+	if (s->nr_mapped++ < MAPPED_MAX)
+		return true;
+	s->found->lost++;
+	return false;
+}
+
 static int look_at(struct scan *s, const struct kread *r)
 {
 	const struct kfield *f = &s->k->field[KF_PAGE_REFCOUNT];
@@ -95,7 +110,7 @@ static int look_at(struct scan *s, const struct kread *r)
 	for (const char *p = pages; p < end && !err; p += size) {
 		s64 above = count_at(p, f) - idle;
 
-		if (above > 0 && (idle || s->q->mapped_too || above > mapped(s->k, p, end)))
+		if (above > 0 && is_wanted(s, p, end, above))
 			err = add_busy(s, r->addr + (p - pages), above + idle);
 	}
 	return err;

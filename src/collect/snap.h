@@ -161,6 +161,7 @@ struct snap {
 	struct kfds fds;
 	struct kvma *vmas; /* of the files that are waited for, by mm */
 	u32 nr_vmas;
+	char *mountinfo; /* text of /proc/self/mountinfo, once it was needed */
 	u32 viewer;      /* whose mount namespace names a file that is not mounted in ours */
 	u64 *told_files; /* inodes whose fact was emitted */
 	u32 nr_told_files;

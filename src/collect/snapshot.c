@@ -69,8 +69,10 @@ static void name_inodes(struct snap *s)
 
 			w->inode = inode ? inode : w->inode;
 		}
-		if (p && !p->inode)
+		if (p && !p->inode) {
 			p->inode = w->inode;
+			p->orphan &= !p->inode;
+		}
 	}
 }
 
@@ -212,6 +214,7 @@ static void snap_free(struct snap *s)
 	free(s->told_files);
 	free(s->told_holds);
 	free(s->seen);
+	free(s->mountinfo);
 	arena_free(&s->arena);
 }
 

@@ -113,6 +113,12 @@ static void look_at(struct snap *s, const struct kpage *p)
 	}
 }
 
+/* Of many held pages most are explained: page tables are walked for the others. */
+static bool is_needed(struct snap *s, const struct kpage *p)
+{
+	return !p->scanned || page_unexplained(s, p) || (!p->idle_refs && p->mapcount > 0);
+}
+
 bool walk_mappings_available(const struct snap *s)
 {
 	return s->arch.direct_map && s->arch.vmemmap && kmem_has(s->k, KF_MM_PGD) &&
@@ -122,6 +128,7 @@ bool walk_mappings_available(const struct snap *s)
 int walk_mappings(struct snap *s)
 {
 	for (u32 i = 0; i < s->nr_pages && !s->err; i++)
-		look_at(s, &s->pages[i]);
+		if (is_needed(s, &s->pages[i]))
+			look_at(s, &s->pages[i]);
 	return 0;
 }

@@ -141,6 +141,23 @@ static void test_counts_from_zero(void **state)
 	assert_found(m, &q, mapped, 4);
 }
 
+/* Millions of pages that are only mapped do not hide the one that is held. */
+static void test_mapped_make_room(void **state)
+{
+	struct machine *m = *state;
+	struct kscan q = whole(0);
+	struct kfound found;
+
+	q.mapped_too = true;
+	for (u32 i = 0; i < PAGES; i++)
+		set_page(m, i, 0, 1 + (i == 19000), 1);
+	assert_int_equal(kmem_scan(&m->k, &q, &found), 0);
+	assert_true(found.n < 1000);
+	assert_int_equal(found.v[found.n - 1].addr, FIRST + 19000 * SIZE);
+	assert_int_equal(found.n + found.lost, PAGES);
+	free(found.v);
+}
+
 /* A folio counts its page table entries in its second struct page; its tails have no references. */
 static void test_folios(void **state)
 {
@@ -332,10 +349,15 @@ static void test_devices(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_counts_from_one), TEST(test_counts_from_zero),
-		TEST(test_folios),          TEST(test_goes_on),
-		TEST(test_bounds),          TEST(test_unknown_layout),
-		TEST(test_image),           cmocka_unit_test(test_devices),
+		TEST(test_counts_from_one),
+		TEST(test_counts_from_zero),
+		TEST(test_folios),
+		TEST(test_goes_on),
+		TEST(test_bounds),
+		TEST(test_unknown_layout),
+		TEST(test_image),
+		TEST(test_mapped_make_room),
+		cmocka_unit_test(test_devices),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
