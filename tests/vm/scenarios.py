@@ -94,7 +94,7 @@ def unusual():
             Signals("blocked", "--block-all", None),
             MountNamespace("mountns", "truncate", [PipeHolder()], filesystems=("ext4",)),
             Hostile("hostile", "truncate", [PipeHolder()]),
-            LiveView(filesystems=("ext4",)), Many(), Woken(), Recorded(), Churn(), Lockdown()]
+            LiveView(filesystems=("xfs",)), Many(), Woken(), Recorded(), Churn(), Lockdown()]
 
 
 def catalogue():

@@ -2,7 +2,9 @@
 """The live view: daxtop runs in a terminal before, during and after a hang."""
 
 import os
+import re
 import shutil
+import subprocess
 import sys
 import time
 
@@ -13,23 +15,48 @@ from stage import Mismatch
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "top"))
 from tmux import Terminal, Timeout  # noqa: E402
 
+STEP = 3600  # seconds by which somebody sets the clock
 SHOWN = 2          # seconds from the sleep of the waiter to the verdict on the screen
 TOOL = "/run/daxtop"  # a copy, like daxtrace's
+RECORDING = "/run/daxtop.dxt"
+
+
+def step_clock(seconds):
+    time.clock_settime(time.CLOCK_REALTIME, time.clock_gettime(time.CLOCK_REALTIME) + seconds)
 
 
 class LiveView(Scenario):
-    """It says that nobody waits, names the hang within two seconds, and says when it is over."""
+    """It says that nobody waits, names the hang within two seconds, and says when it is over.
+
+    Meanwhile the filesystem goes with its module and comes back elsewhere in memory, the clock is
+    set, and what is shown is recorded.
+    """
 
     def __init__(self, **settings):
         super().__init__("live-view", "truncate", [PipeHolder()], **settings)
-        self.before, self.terminal = set(), None
+        self.before, self.terminal, self.stepped, self.reloaded = set(), None, 0, False
 
     def start(self):
         self.before = st.bpf_objects()
         shutil.copy(os.path.join(st.BUILD, "daxtop"), TOOL)
         self.terminal = Terminal(120, 40)
-        self.terminal.run(f"{TOOL} --pins=20ms")
+        self.terminal.run(f"{TOOL} --pins=20ms -w {RECORDING}")
         self.wait(lambda screen: "OK: nobody waits" in screen, st.PATIENCE)
+
+    def mounts(self, number):
+        self.wait(lambda screen: f"DAX mounts {number}," in screen, st.PATIENCE)
+
+    def change_the_machine(self, fstype):
+        """Where the module is in use elsewhere, only the filesystem goes."""
+        self.mounts(len(st.FILESYSTEMS))
+        st.run("umount", st.mount_point(fstype))
+        self.mounts(len(st.FILESYSTEMS) - 1)
+        self.reloaded = not subprocess.run(["modprobe", "-r", fstype], check=False,
+                                           stderr=subprocess.DEVNULL).returncode
+        st.mount(fstype)
+        self.mounts(len(st.FILESYSTEMS))
+        step_clock(STEP)
+        self.stepped = STEP
 
     def wait(self, shown, seconds):
         try:
@@ -39,6 +66,7 @@ class LiveView(Scenario):
 
     def stage(self, stage):
         self.start()
+        self.change_the_machine(stage.fstype)
         super().stage(stage)
 
     def start_holders(self, stage):
@@ -54,14 +82,17 @@ class LiveView(Scenario):
         holder = self.holders[0].program
         return (f"truncate by {self.waiter.name}[{self.waiter.pid}]" in screen
                 and f"{holder.ready['object']} by {holder.name}[{holder.pid}]" in screen
-                and f"kill {holder.pid}" in screen and self.waiter.name in screen)
+                and f"kill {holder.pid}" in screen and self.waiter.name in screen
+                # whatever the clock says: not an hour
+                and re.search(r"has waited (\d+ms|\d+\.\ds) ", screen))
 
     def prove(self, session, stage, log_name):
         asleep = time.monotonic()
         screen = self.wait(self.is_named, SHOWN + st.PATIENCE)
         took = time.monotonic() - asleep
         with open(os.path.join(session.out, f"{log_name}.screen"), "w", encoding="utf-8") as file:
-            file.write(f"{screen}\nshown after {took:.1f} s\n")
+            file.write(f"{screen}\nshown after {took:.1f} s\n"
+                       f"{stage.fstype}: module {'' if self.reloaded else 'not '}reloaded\n")
         if took > SHOWN:
             raise Mismatch(f"the verdict was on the screen only after {took:.1f} s")
         if str(self.bystander.pid) in screen:
@@ -76,6 +107,20 @@ class LiveView(Scenario):
         self.terminal.press("q")
         if not st.poll(lambda: st.bpf_objects() <= self.before, SHOWN):
             raise Mismatch(f"left in the kernel: {sorted(st.bpf_objects() - self.before)}")
+        self.replay()
+
+    def replay(self):
+        """The recording, on the same screen: the wait is over, and one step back it is there."""
+        self.terminal.run(f"clear; {TOOL} -r {RECORDING}")
+        self.wait(lambda screen: re.search(r"REPLAY, look (\d+) of \1\]", screen)
+                  and "OK: nobody waits" in screen and "ended 1" in screen, SHOWN)
+        for _ in range(8):
+            self.terminal.press("t")
+            time.sleep(0.2)
+            if self.is_named(self.terminal.screen()):
+                self.terminal.press("q")
+                return
+        raise Mismatch(f"the wait is not in the recording: {self.terminal.screen()}")
 
     def run(self, session, fstype):
         if not session.tool:
@@ -85,3 +130,6 @@ class LiveView(Scenario):
         finally:
             if self.terminal:
                 self.terminal.close()
+            step_clock(-self.stepped)
+            if not os.path.ismount(st.mount_point(fstype)):
+                st.mount(fstype)
