@@ -40,7 +40,7 @@ class LiveView(Scenario):
         self.before = st.bpf_objects()
         shutil.copy(os.path.join(st.BUILD, "daxtop"), TOOL)
         self.terminal = Terminal(120, 40)
-        self.terminal.run(f"{TOOL} --pins=20ms -w {RECORDING}")
+        self.terminal.run(f"{TOOL} -w {RECORDING}")
         self.wait(lambda screen: "OK: nobody waits" in screen, st.PATIENCE)
 
     def mounts(self, number):
@@ -68,15 +68,6 @@ class LiveView(Scenario):
         self.start()
         self.change_the_machine(stage.fstype)
         super().stage(stage)
-
-    def start_holders(self, stage):
-        """Nobody waits yet, but who holds the page is seen, in a few looks."""
-        super().start_holders(stage)
-        holder = self.holders[0].program
-        self.terminal.press("x")
-        self.wait(lambda screen: f"{holder.name}[{holder.pid}]" in screen
-                  and stage.path in screen and "vmsplice" in screen, st.PATIENCE)
-        self.terminal.press("x")
 
     def is_named(self, screen):
         holder = self.holders[0].program
