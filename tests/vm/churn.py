@@ -28,9 +28,12 @@ class Churn(WithVerdict):
             raise Mismatch(f"the waiter does not go on to page {index}")
 
     def go_on(self, session, stage):
-        """Each holder comes before the last one goes."""
+        """
+        Each holder comes before the last one goes. It must not map the page of the last one any more:
+        where page table entries count, that alone would keep the waiter there.
+        """
         for index in self.PAGES:
-            following = PipeHolder()
+            following = PipeHolder("--unmap")
             following.start(stage, index)
             before, self.holders = self.holders[0], [following]
             before.end(stage, before.program.pids(), None)
