@@ -243,10 +243,12 @@ class Guest:
                 pass_fds=[slot.fileno()], stdin=None if interactive else subprocess.DEVNULL)
 
     def program(self):
+        """What is started, and what its options differ in."""
         if not self.virtiofs:
-            return ["qemu-system-x86_64"]
+            return ["qemu-system-x86_64", "-cpu", "max,-erms"]
         self.virtiofs.start(self.path("virtiofs"))
-        return [self.virtiofs.program, *self.virtiofs.qemu_options()]
+        # a 5.10 without ERMS was seen to hang in the boot by QEMU 11, and with it all five run
+        return [self.virtiofs.program, "-cpu", "max", *self.virtiofs.qemu_options()]
 
     def path(self, name):
         return os.path.join(self.out, name)
@@ -322,6 +324,6 @@ def qemu(kernel, initrd, out, interactive, counted):
         ["-accel", "tcg,thread=multi", "-smp", "2"]
     console = "mon:stdio" if interactive else f"file:{os.path.join(out, 'console')}"
     append = [COMMAND_LINE, *(f"memmap={region}" for region in PMEM)]
-    return [*cpu, "-cpu", "max,-erms", "-m", MEMORY, "-nodefaults",
-            "-no-user-config", "-nographic", "-no-reboot", "-serial", console, "-kernel", kernel.image, "-initrd", initrd,
+    return [*cpu, "-m", MEMORY, "-nodefaults", "-no-user-config", "-nographic", "-no-reboot",
+            "-serial", console, "-kernel", kernel.image, "-initrd", initrd,
             "-append", " ".join(append), *share("/", "host", True), *share(out, "out", False)]
