@@ -277,8 +277,7 @@ int findings_exit_status(const struct wfg *g, const struct findings *f)
 	for (size_t i = 0; i < f->n; i++) {
 		if (!f->f[i].wait)
 			continue;
-		if (f->f[i].code != FINDING_BLOCKED &&
-		    f->f[i].code != FINDING_SUSPECTED_DEADLOCK)
+		if (f->f[i].code != FINDING_BLOCKED && f->f[i].code != FINDING_SUSPECTED_DEADLOCK)
 			return 12;
 		if (status != 11)
 			status = all_exact(f->f[i].wait) ? 10 : 11;

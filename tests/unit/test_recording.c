@@ -281,8 +281,8 @@ static void fill_releasers(struct releaser_list *r)
 	static struct fact_releaser list[8];
 
 	for (u32 i = 0; i < 8; i++)
-		list[i] = (struct fact_releaser){ any_bits(), any_bits(), rand() % 2, rand() % 2,
-						  rand() % 2, rand() % 2 };
+		list[i] = (struct fact_releaser){ any_bits(), any_bits(), rand() % 2,
+						  rand() % 2, rand() % 2, rand() % 2 };
 	r->n = rand() % 9;
 	r->v = list;
 }
