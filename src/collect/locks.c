@@ -24,7 +24,10 @@
 #define BLOCKER_READ  2
 #define BLOCKER_WRITE 3
 
-enum { QUEUE_MAX = 100000 };
+enum {
+	QUEUE_MAX = 100000,
+	UNKNOWN_MAX = 256, /* tasks of a queue that began after the tasks were listed */
+};
 
 /* The fields of each kind. */
 static const struct layout {
@@ -64,22 +67,35 @@ static int queue_of(struct snap *s, const struct klock *lock, u64 *first, u64 *e
 	return err;
 }
 
+static bool on_stack_of(const struct snap *s, const struct ktask *t, u64 addr)
+{
+	u64 size = s->arch.stack_size ? s->arch.stack_size : 16384;
+
+	return t && addr >= t->r.stack && addr < t->r.stack + size;
+}
+
 int lock_walk(struct snap *s, const struct klock *lock, lock_waiter_fn fn, void *arg)
 {
 	const struct layout *l = &layouts[lock->kind];
 	u64 at, end;
 	int err = queue_of(s, lock, &at, &end);
+	u32 unknown = 0;
 
 	for (u32 n = 0; !err && at && at != end; n++) {
 		u64 waiter = kmem_container(s->k, at, l->waiter_list);
 		struct kget g[] = { { waiter, l->waiter_task, 0, 0 },
 				    { at, KF_LIST_NEXT, 0, 0 },
 				    { waiter, KF_RWSEM_WAITER_TYPE, 0, 0 } };
+		const struct ktask *t;
 		u32 type;
 
 		if (n >= QUEUE_MAX)
 			return -E2BIG;
 		if (kmem_getv(s->k, g, 3) || g[0].err || g[1].err)
+			return -EFAULT;
+		/* woken meanwhile, or this is no queue but some long list; few tasks are that new */
+		t = task_find(s, g[0].val);
+		if (t ? !on_stack_of(s, t, at) : ++unknown > UNKNOWN_MAX)
 			return -EFAULT;
 		type = g[2].val;
 		err = fn(arg, g[0].val,
@@ -131,13 +147,6 @@ static int by_blocker(struct snap *s, const struct ktask *t, struct klock *ret)
 		return -ENOENT;
 	}
 	return queues(s, ret, t->r.task) ? 0 : -ENOENT;
-}
-
-static bool on_stack_of(const struct snap *s, const struct ktask *t, u64 addr)
-{
-	u64 size = s->arch.stack_size ? s->arch.stack_size : 16384;
-
-	return t && addr >= t->r.stack && addr < t->r.stack + size;
 }
 
 /* The entry of a queue that lies on no task's stack: the head, in the lock. 0 none. */
