@@ -12,7 +12,6 @@
 #include "diagnose/verdict.h"
 
 #define NAMED 6 /* tasks in the verdict */
-#define PIPES 4 /* that are advised to be read: each of them breaks the circle */
 
 static const struct cycle_step *next_of(const struct cycle *c, u32 i)
 {
@@ -240,22 +239,17 @@ static bool pipe_is_locked(const struct verdict *v, const struct wfg_hold *h)
 	return false;
 }
 
-static void advise_reading(struct verdict *v)
+/* What makes the holder of the waiter's own page let go; of others it would not end this wait. */
+static void advise_release_own(struct verdict *v)
 {
-	const struct cycle *c = &v->f->cycle;
-	struct verdict other = *v;
+	const struct wfg_hold *h = v->f->cycle.steps[0].hold;
 
-	for (u32 i = 0, n = 0; i < c->n && n < PIPES; i++) {
-		const struct wfg_hold *h = c->steps[i].hold;
-
-		if (!h || pipe_is_locked(v, h))
-			continue;
-		other.wait = c->steps[i].wait;
-		n += advise_drain(&other, h);
-		if (h->server)
-			advise_abort(&other, h, h->h.refs);
-	}
-	v->err = v->err ? v->err : other.err;
+	if (!h)
+		return;
+	if (!pipe_is_locked(v, h))
+		advise_drain(v, h);
+	if (h->server)
+		advise_abort(v, h, h->h.refs);
 }
 
 static void note_no_signal(struct verdict *v)
@@ -293,7 +287,7 @@ void deadlock_explain(struct verdict *v)
 	explain_text(v);
 	explain_steps(v);
 	breaks = advise_signal(v);
-	advise_reading(v);
+	advise_release_own(v);
 	breaks |= advise_end_writer(v);
 	if (!breaks)
 		note_no_signal(v);
