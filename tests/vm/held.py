@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import subprocess
 
 import stage as st
@@ -148,6 +149,16 @@ class BeforeUnbind(Held):
             self.may_unbind(True, device)
         return holder
 
+    @staticmethod
+    def live_view():
+        """Nobody waits, but the page is seen, in a few short looks."""
+        frames = subprocess.run([os.path.join(st.BUILD, "daxtop"), "-b", "-n", "20", "-d", "100ms",
+                                 "--pins=20ms"], stdin=subprocess.DEVNULL, timeout=120,
+                                stdout=subprocess.PIPE, encoding="utf-8").stdout
+        last = re.findall(r"held: .*? \(\d+ unattributed\)", frames)[-1:]
+        if not last or not re.match(r"held: 1 page, .* \(0 unattributed\)", last[0]):
+            raise Mismatch(f"daxtop does not see the held page: {last}")
+
     def stage_and_prove(self, session, fstype):
         self.maps_count = session.kernel.page_counts_from_zero
         effect = "hangs" if session.kernel.unbind_waits_for_pages else "crashes"
@@ -157,6 +168,7 @@ class BeforeUnbind(Held):
             bystander = self.only_mapped(stage)
             holder = self.held(stage, bystander)
             self.referenced(effect)
+            self.live_view()
             self.end(bystander)
             pin, = self.referenced(effect) if not self.maps_count else self.pins()
             self.end(holder.program, self.check_pin(pin, stage, holder))
