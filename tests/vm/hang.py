@@ -266,10 +266,13 @@ class Scenario:
             outside=self.outside())
 
     def outside(self):
-        """wait_op's ranges are the second and third page; it may be another program that waits."""
+        """
+        wait_op frees the second and third page, or all from the second on; it may be another program
+        that waits.
+        """
         if self.waiter.name != "wait_op" or self.op not in (*RANGE_OPS, "truncate", "ftruncate"):
             return None
-        return self.index > 2 and self.op in ("punch_hole", "zero_range")
+        return self.index < 1 or (self.index > 2 and self.op in ("punch_hole", "zero_range"))
 
     def path(self, stage):
         return None if self.op in ("unlink", "umount") else stage.path

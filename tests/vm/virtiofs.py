@@ -74,6 +74,7 @@ class FileOpen(OnVirtiofs):
 
 class Worker:
     """A worker of the kernel that sleeps for a page, where else a Program is."""
+    name = "kworker"
 
     def __init__(self, function):
         self.tid = self.pid = st.poll(lambda: self.find(function))
