@@ -32,6 +32,7 @@ enum fact_type {
 	FACT_PROBE,
 	FACT_END,
 	FACT_LOCK,
+	FACT_FREED,
 };
 
 /* Which engine saw it. */
@@ -210,6 +211,9 @@ struct fact_wait {
 	enum fact_on on;
 	bool spins;         /* never sleeps but looks at the page again and again, in state R */
 	bool interruptible; /* TASK_INTERRUPTIBLE: any signal ends the sleep */
+	/* The following only from a trace: the hooks of src/collect/trace.c. */
+	u64 began_ns; /* CLOCK_MONOTONIC when it began; 0 when it was there before the hooks */
+	u32 pages;    /* pages it has waited for, one after the other; 0 unknown */
 };
 
 /* One task that can release a hold. */
@@ -301,6 +305,15 @@ struct fact_probe {
 	const char *costs; /* consequence when not ok; NULL when ok */
 };
 
+/* How a wait ended. */
+enum fact_result {
+	RESULT_UNKNOWN = 0,
+	RESULT_DONE,        /* the page became idle, the operation goes on */
+	RESULT_INTERRUPTED, /* by a signal: the operation was not done, or starts again */
+	RESULT_FAILED,      /* by an error of the filesystem */
+	RESULT_MAX,
+};
+
 /* A wait that was seen and is over. Complete in itself: its task may be gone. */
 struct fact_end {
 	u64 task; /* fact_wait.task of the wait */
@@ -310,6 +323,41 @@ struct fact_end {
 	const char *path; /* of its file; NULL unknown */
 	u64 waited_ns;    /* how long it had waited when it was last seen; FACT_UNKNOWN */
 	u64 unseen_ns;    /* from then until it was seen to be over */
+	/* The following only from a trace: the hooks of src/collect/trace.c. */
+	enum fact_result result;
+	enum fact_trigger trigger;
+	u64 began_ns;             /* CLOCK_MONOTONIC; 0 when it was there before the hooks */
+	u64 ended_ns;             /* CLOCK_MONOTONIC; 0 when only a look saw that it is over */
+	u32 pages;                /* pages it waited for, one after the other; 0 unknown */
+	u32 dev_major, dev_minor; /* s_dev of the file; with ino 0 unknown */
+	u64 ino;                  /* 0 unknown */
+	struct fact_stack kstack; /* where it began */
+	struct fact_stack ustack;
+};
+
+/*
+ * A page left its file although it was referenced: nobody waited. Complete in itself, for task and
+ * file may be gone. Told again by each look while the page is still referenced.
+ */
+struct fact_freed {
+	/*
+	 * fact_page.id of the first one that a look found referenced, else of the first one of the
+	 * entry; its fact may be missing.
+	 */
+	u64 page;
+	u64 index;  /* of that in the file; FACT_UNKNOWN */
+	u32 pages;  /* that were referenced, of one entry of the file's page cache */
+	bool block; /* the file gave up their blocks too: others may get them */
+	u64 task;   /* fact_task.id of who did it; 0 unknown */
+	u32 pid, tid;
+	char comm[FACT_COMM_LEN + 1];
+	enum fact_op op;
+	enum fact_trigger trigger;
+	u64 freed_ns;             /* CLOCK_MONOTONIC; 0 unknown */
+	const char *path;         /* of the file; NULL unknown */
+	u32 dev_major, dev_minor; /* s_dev of the file; with ino 0 unknown */
+	u64 ino;                  /* 0 unknown */
+	struct fact_stack kstack;
 };
 
 struct fact_session {
@@ -350,6 +398,7 @@ struct fact {
 		struct fact_probe probe;
 		struct fact_end end;
 		struct fact_lock lock;
+		struct fact_freed freed;
 	};
 };
 
@@ -374,6 +423,7 @@ const char *fact_confidence_name(enum fact_confidence confidence);
 const char *fact_seen_name(enum fact_seen seen);
 const char *fact_loss_name(enum fact_loss_kind kind);
 const char *fact_mode_name(enum fact_mode mode);
+const char *fact_result_name(enum fact_result result);
 const char *fact_probe_state_name(enum fact_probe_state state);
 
 #endif

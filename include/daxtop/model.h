@@ -52,6 +52,8 @@ struct wfg_page {
 	s64 pins;         /* of which FOLL_PINs */
 	s64 mapped;       /* of which page table entries */
 	s64 unattributed; /* busy references that no exact or likely hold explains, >= 0 */
+	const struct fact_freed
+		*freed; /* how it left its file although referenced; NULL not seen */
 };
 
 struct wfg_lock {
@@ -83,6 +85,8 @@ struct wfg_wait {
 	u32 nr_queued;
 	u64 since_ns; /* CLOCK_MONOTONIC when it began, from earlier looks; 0: they know nothing */
 	u32 moves;    /* how often a look found it waiting for another page than the look before */
+	/* since it began, if a trace saw that, else since its task last ran, ns; FACT_UNKNOWN */
+	u64 age_ns;
 };
 
 /* A new empty graph, NULL without memory. */
@@ -134,6 +138,9 @@ const struct fact_session *wfg_session(const struct wfg *g);   /* zeroed when no
 u64 wfg_losses(const struct wfg *g, enum fact_loss_kind kind); /* sum of counts */
 size_t wfg_nr_losses(const struct wfg *g);
 const struct fact_loss *wfg_loss(const struct wfg *g, size_t i);
+/* Pages that left their file although referenced, in the order in which they came. */
+size_t wfg_nr_freed(const struct wfg *g);
+const struct fact_freed *wfg_freed(const struct wfg *g, size_t i);
 /* Waits that are over, in the order in which they came. */
 size_t wfg_nr_ends(const struct wfg *g);
 const struct fact_end *wfg_end(const struct wfg *g, size_t i);

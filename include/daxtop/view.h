@@ -44,6 +44,7 @@ int view_folded(FILE *out, const struct wfg *g, enum view_folded which);
 /* One line for a wait that began, and for one that is over; g has the time. As above. */
 int view_begun(FILE *out, const struct wfg *g, const struct finding *f);
 int view_ended(FILE *out, const struct wfg *g, const struct fact_end *end);
+int view_freed(FILE *out, const struct wfg *g, const struct fact_freed *freed);
 
 /*
  * What works on this machine, for --check: the kernel, one line for each probe of the graph, and

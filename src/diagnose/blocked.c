@@ -141,7 +141,7 @@ static void phrase_idle(struct strbuf *sb, const struct wfg_page *page)
 static void explain_text(struct verdict *v)
 {
 	const struct wfg_wait *wait = v->wait;
-	u64 age = wait->task->t.asleep_ns;
+	u64 age = wait->age_ns;
 	struct strbuf sb = { 0 };
 
 	sb_puts(&sb, age != FACT_UNKNOWN && age >= FINDING_STUCK_NS ? "STUCK: " : "BLOCKED: ");

@@ -32,6 +32,10 @@ static void explain_text(struct verdict *v, const struct wfg_page *first, u64 n)
 	phrase_page_of_file(&sb, first);
 	sb_puts(&sb, " is still referenced");
 	phrase_holders(&sb, first);
+	if (first->freed) {
+		sb_puts(&sb, "; ");
+		phrase_freed(&sb, first->freed);
+	}
 	if (n > 1) {
 		sb_puts(&sb, "; and so ");
 		sb_puts(&sb, n == 2 ? "is " : "are ");

@@ -171,7 +171,7 @@ void phrase_op(struct strbuf *sb, const struct wfg_wait *wait)
 static void phrase_sleep(struct strbuf *sb, const struct wfg_wait *wait)
 {
 	sb_puts(sb, " has waited ");
-	phrase_time(sb, wait->task->t.asleep_ns);
+	phrase_time(sb, wait->age_ns);
 	switch (wait->w.on) {
 	case ON_LOCK:
 		sb_puts(sb, " to retake a lock, after it was woken from its wait for ");
@@ -207,12 +207,51 @@ void phrase_wait(struct strbuf *sb, const struct wfg_wait *wait)
 	phrase_file(sb, wait->file);
 }
 
+/* A task that may be gone. */
+static void phrase_gone_task(struct strbuf *sb, const char *comm, u32 pid, u32 tid)
+{
+	sb_printf(sb, "%s[%u]", comm[0] ? comm : "?", pid);
+	if (tid != pid)
+		sb_printf(sb, " thread %u", tid);
+}
+
+/* Its file, which may be gone too. */
+static void phrase_gone_file(struct strbuf *sb, const char *path, u32 major, u32 minor, u64 ino)
+{
+	if (path)
+		sb_puts(sb, path);
+	else if (ino)
+		sb_printf(sb, "inode %llu of device %u:%u", (unsigned long long)ino, major, minor);
+	else
+		sb_puts(sb, "an unknown file");
+}
+
+void phrase_freed(struct strbuf *sb, const struct fact_freed *f)
+{
+	sb_printf(sb, "%s by ", op_noun(f->op));
+	phrase_gone_task(sb, f->comm, f->pid, f->tid);
+	sb_puts(sb, f->block ? " freed " : " detached ");
+	if (f->pages > 1)
+		sb_printf(sb, "%u pages from ", f->pages);
+	if (f->index != FACT_UNKNOWN)
+		sb_printf(sb, "page 0x%llx ", (unsigned long long)f->index);
+	else
+		sb_puts(sb, "a page ");
+	sb_puts(sb, f->pages > 1 ? "on of " : "of ");
+	phrase_gone_file(sb, f->path, f->dev_major, f->dev_minor, f->ino);
+	sb_puts(sb, " under a live reference");
+}
+
 void phrase_end(struct strbuf *sb, const struct fact_end *end)
 {
-	sb_printf(sb, "%s by %s[%u]", op_noun(end->op), end->comm[0] ? end->comm : "?", end->pid);
-	if (end->tid != end->pid)
-		sb_printf(sb, " thread %u", end->tid);
-	sb_printf(sb, " of %s ended after ", end->path ? end->path : "an unknown file");
+	sb_printf(sb, "%s by ", op_noun(end->op));
+	phrase_gone_task(sb, end->comm, end->pid, end->tid);
+	sb_puts(sb, " of ");
+	phrase_gone_file(sb, end->path, end->dev_major, end->dev_minor, end->ino);
+	if (end->result == RESULT_INTERRUPTED)
+		sb_puts(sb, " was interrupted after ");
+	else
+		sb_puts(sb, end->result == RESULT_FAILED ? " failed after " : " ended after ");
 	phrase_time(sb, end->waited_ns);
 	if (!end->unseen_ns || end->waited_ns > UINT64_MAX - end->unseen_ns)
 		return;

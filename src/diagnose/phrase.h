@@ -30,6 +30,8 @@ void phrase_wait(struct strbuf *sb, const struct wfg_wait *wait);
 
 /* The end of a wait as a clause: "truncate by segtrim[20911] of /pmem1/x ended after 2.1s to 3.1s" */
 void phrase_end(struct strbuf *sb, const struct fact_end *end);
+/* "truncate by rm[12] freed page 0x5 of /pmem1/x under a live reference" */
+void phrase_freed(struct strbuf *sb, const struct fact_freed *f);
 
 /* "14m14s", "an unknown time" */
 void phrase_time(struct strbuf *sb, u64 ns);

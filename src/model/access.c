@@ -135,6 +135,18 @@ u64 wfg_losses(const struct wfg *g, enum fact_loss_kind kind)
 	return sum;
 }
 
+size_t wfg_nr_freed(const struct wfg *g)
+{
+	return g->freed.n;
+}
+
+const struct fact_freed *wfg_freed(const struct wfg *g, size_t i)
+{
+	const struct freed_row *row = table_row(&g->freed, i);
+
+	return &row->freed;
+}
+
 size_t wfg_nr_ends(const struct wfg *g)
 {
 	return g->nr_ends;

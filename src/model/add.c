@@ -21,6 +21,7 @@ struct wfg *wfg_new(void)
 	g->queued.row_size = sizeof(struct queued_row);
 	g->locks.row_size = sizeof(struct wfg_lock);
 	g->probes.row_size = sizeof(struct probe_row);
+	g->freed.row_size = sizeof(struct freed_row);
 	return g;
 }
 
@@ -36,6 +37,7 @@ void wfg_free(struct wfg *g)
 	table_free(&g->queued);
 	table_free(&g->locks);
 	table_free(&g->probes);
+	table_free(&g->freed);
 	arena_free(&g->arena);
 	free(g->losses);
 	free(g->ends);
@@ -236,6 +238,21 @@ static int add_end(struct wfg *g, const struct fact_end *fact)
 	return 0;
 }
 
+static int add_freed(struct wfg *g, const struct fact_freed *fact)
+{
+	struct fact_freed f = *fact;
+	struct freed_row *row;
+
+	if (copy_freed(&g->arena, &f))
+		return -ENOMEM;
+	row = table_upsert(&g->freed, mix(mix(MIX_START, &f.page, sizeof(f.page)), &f.freed_ns,
+					  sizeof(f.freed_ns)));
+	if (!row)
+		return -ENOMEM;
+	row->freed = f;
+	return 0;
+}
+
 int wfg_add(void *graph, const struct fact *fact)
 {
 	struct wfg *g = graph;
@@ -263,6 +280,8 @@ int wfg_add(void *graph, const struct fact *fact)
 		return add_end(g, &fact->end);
 	case FACT_LOCK:
 		return add_lock(g, &fact->lock);
+	case FACT_FREED:
+		return add_freed(g, &fact->freed);
 	}
 	return -EINVAL;
 }

@@ -101,3 +101,11 @@ int copy_lock(struct arena *a, struct fact_lock *f)
 		f->mode = MODE_UNKNOWN;
 	return fact_visit_lock(f, &c.v);
 }
+
+int copy_freed(struct arena *a, struct fact_freed *f)
+{
+	struct copier c = make_copier(a);
+
+	f->comm[FACT_COMM_LEN] = '\0';
+	return fact_visit_freed(f, &c.v);
+}

@@ -8,6 +8,8 @@ static bool same_wait(const struct wfg_wait *a, const struct wfg_wait *b)
 {
 	u64 a_file = a->file ? a->file->f.id : 0, b_file = b->file ? b->file->f.id : 0;
 
+	if (a->w.began_ns && b->w.began_ns && a->w.began_ns != b->w.began_ns)
+		return false;
 	/* a task_struct may be used again for another task */
 	return a->task->t.start_ns == b->task->t.start_ns && a->w.op == b->w.op && a_file == b_file;
 }
@@ -29,7 +31,7 @@ static u64 time_between(const struct wfg *before, const struct wfg *now)
 /* How long it is known to have waited at the time of its look. */
 static u64 waited(const struct wfg *g, const struct wfg_wait *w)
 {
-	u64 asleep = w->task->t.asleep_ns, now = g->session.mono_ns;
+	u64 asleep = w->age_ns, now = g->session.mono_ns;
 	u64 known = w->since_ns && w->since_ns < now ? now - w->since_ns : 0;
 
 	if (asleep == FACT_UNKNOWN)
@@ -71,7 +73,16 @@ static struct fact end_of(const struct wfg *g, const struct wfg_wait *w, u64 uns
 		.path = w->file ? w->file->f.path : NULL,
 		.waited_ns = waited(g, w),
 		.unseen_ns = unseen_ns,
+		.trigger = w->w.trigger,
+		.began_ns = w->w.began_ns,
+		.pages = w->w.pages,
 	};
+
+	if (w->file) {
+		f.end.dev_major = w->file->f.dev_major;
+		f.end.dev_minor = w->file->f.dev_minor;
+		f.end.ino = w->file->f.ino;
+	}
 	memcpy(f.end.comm, t->comm, sizeof(t->comm));
 	return f;
 }

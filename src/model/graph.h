@@ -34,9 +34,15 @@ struct wfg {
 	struct table probes; /* struct probe_row */
 	struct fact_loss *losses;
 	u32 nr_losses;
+	struct table freed; /* struct freed_row */
 	struct fact_end *ends;
 	u32 nr_ends;
 	char (*wait_ids)[12]; /* "w" and a u32 */
+};
+
+struct freed_row {
+	u64 key; /* hash of page and time */
+	struct fact_freed freed;
 };
 
 struct probe_row {
@@ -52,6 +58,7 @@ int copy_hold(struct arena *a, struct fact_hold *f);
 int copy_session(struct arena *a, struct fact_session *f);
 int copy_end(struct arena *a, struct fact_end *f);
 int copy_lock(struct arena *a, struct fact_lock *f);
+int copy_freed(struct arena *a, struct fact_freed *f);
 
 /* Adds to the sum of losses of this kind at this place. 0 or -ENOMEM. */
 int add_loss(struct wfg *g, const struct fact_loss *f);

@@ -34,13 +34,31 @@ static void link_pages(struct linker *l)
 
 		page->file = resolve(l, &l->g->files, page->p.file);
 	}
+	for (u32 i = 0; i < l->g->freed.n; i++) {
+		const struct freed_row *row = table_row(&l->g->freed, i);
+		struct wfg_page *page = table_find(&l->g->pages, row->freed.page);
+
+		/* what came last counts; the page's fact may be missing */
+		if (page)
+			page->freed = &row->freed;
+	}
 }
 
 static int compare_waits(const void *a, const void *b)
 {
 	const struct wfg_wait *x = a, *y = b;
+	int order = (x->age_ns == FACT_UNKNOWN) - (y->age_ns == FACT_UNKNOWN);
 
-	return compare_asleep(&x->task->t, &y->task->t);
+	if (!order)
+		order = COMPARE(y->age_ns, x->age_ns);
+	return order ? order : compare_asleep(&x->task->t, &y->task->t);
+}
+
+static u64 age_of(const struct wfg *g, const struct wfg_wait *w)
+{
+	u64 began = w->w.began_ns, now = g->session.mono_ns;
+
+	return began && now > began ? now - began : w->task->t.asleep_ns;
 }
 
 static void link_waits(struct linker *l)
@@ -60,6 +78,7 @@ static void link_waits(struct linker *l)
 		w.file = resolve(l, &l->g->files, w.w.file);
 		if (!w.file && w.page)
 			w.file = w.page->file;
+		w.age_ns = age_of(l->g, &w);
 		*(struct wfg_wait *)table_row(waits, kept++) = w;
 	}
 	waits->n = kept;

@@ -44,6 +44,11 @@ static const char *loss_word(u32 value)
 	return fact_loss_name(value);
 }
 
+static const char *result_word(u32 value)
+{
+	return fact_result_name(value);
+}
+
 static const char *probe_word(u32 value)
 {
 	return fact_probe_state_name(value);
@@ -63,6 +68,7 @@ static const struct words seens = { seen_word, SEEN_MAX, SEEN_SNAPSHOT };
 static const struct words unbinds = { unbind_word, UNBIND_MAX, UNBIND_UNKNOWN };
 static const struct words losses = { loss_word, LOSS_MAX, LOSS_LOST };
 static const struct words modes = { mode_word, MODE_MAX, MODE_UNKNOWN };
+static const struct words results = { result_word, RESULT_MAX, RESULT_UNKNOWN };
 static const struct words probe_states = { probe_word, PROBE_STATE_MAX, PROBE_MISSING };
 
 #define MEMBER(type, field_name, field_kind, member, ...)              \
@@ -172,6 +178,8 @@ static const struct field wait_fields[] = {
 	FIELD("on", WORD, wait.on, .always = true, .words = &ons),
 	FIELD("interruptible", BOOL, wait.interruptible, .always = true),
 	FIELD("spins", BOOL, wait.spins),
+	FIELD("began_ns", U64, wait.began_ns),
+	FIELD("pages", U32, wait.pages),
 	{ .name = NULL },
 };
 
@@ -249,16 +257,56 @@ static const struct field end_fields[] = {
 	FIELD("path", TEXT, end.path),
 	FIELD("waited_ns", U64, end.waited_ns, .absent = FACT_UNKNOWN),
 	FIELD("unseen_ns", U64, end.unseen_ns, .always = true),
+	FIELD("result", WORD, end.result, .words = &results),
+	FIELD("trigger", WORD, end.trigger, .words = &triggers),
+	FIELD("began_ns", U64, end.began_ns),
+	FIELD("ended_ns", U64, end.ended_ns),
+	FIELD("pages", U32, end.pages),
+	FIELD("dev_major", U32, end.dev_major),
+	FIELD("dev_minor", U32, end.dev_minor),
+	FIELD("ino", U64, end.ino),
+	FIELD("kstack", FRAMES, end.kstack),
+	FIELD("kstack_missing", TEXT, end.kstack.why_missing),
+	FIELD("ustack", FRAMES, end.ustack),
+	FIELD("ustack_missing", TEXT, end.ustack.why_missing),
+	{ .name = NULL },
+};
+
+static const struct field freed_fields[] = {
+	FIELD("page", HEX, freed.page, REQUIRED),
+	FIELD("index", U64, freed.index, .absent = FACT_UNKNOWN),
+	FIELD("pages", U32, freed.pages, .always = true),
+	FIELD("block", BOOL, freed.block, .always = true),
+	FIELD("task", HEX, freed.task),
+	FIELD("pid", U32, freed.pid, .always = true),
+	FIELD("tid", U32, freed.tid, .always = true),
+	FIELD("comm", COMM, freed.comm),
+	FIELD("op", WORD, freed.op, .always = true, .words = &ops),
+	FIELD("trigger", WORD, freed.trigger, .words = &triggers),
+	FIELD("freed_ns", U64, freed.freed_ns),
+	FIELD("path", TEXT, freed.path),
+	FIELD("dev_major", U32, freed.dev_major),
+	FIELD("dev_minor", U32, freed.dev_minor),
+	FIELD("ino", U64, freed.ino),
+	FIELD("kstack", FRAMES, freed.kstack),
+	FIELD("kstack_missing", TEXT, freed.kstack.why_missing),
 	{ .name = NULL },
 };
 
 const struct record_type record_types[] = {
-	{ "session", FACT_SESSION, session_fields }, { "task", FACT_TASK, task_fields },
-	{ "file", FACT_FILE, file_fields },          { "page", FACT_PAGE, page_fields },
-	{ "wait", FACT_WAIT, wait_fields },          { "hold", FACT_HOLD, hold_fields },
-	{ "queued", FACT_QUEUED, queued_fields },    { "loss", FACT_LOSS, loss_fields },
-	{ "probe", FACT_PROBE, probe_fields },       { "end", FACT_END, end_fields },
-	{ "lock", FACT_LOCK, lock_fields },          { .name = NULL },
+	{ "session", FACT_SESSION, session_fields },
+	{ "task", FACT_TASK, task_fields },
+	{ "file", FACT_FILE, file_fields },
+	{ "page", FACT_PAGE, page_fields },
+	{ "wait", FACT_WAIT, wait_fields },
+	{ "hold", FACT_HOLD, hold_fields },
+	{ "queued", FACT_QUEUED, queued_fields },
+	{ "loss", FACT_LOSS, loss_fields },
+	{ "probe", FACT_PROBE, probe_fields },
+	{ "end", FACT_END, end_fields },
+	{ "lock", FACT_LOCK, lock_fields },
+	{ "freed", FACT_FREED, freed_fields },
+	{ .name = NULL },
 };
 
 size_t field_size(const struct field *field)

@@ -129,6 +129,18 @@ const char *fact_mode_name(enum fact_mode mode)
 	return NAME(names, mode);
 }
 
+const char *fact_result_name(enum fact_result result)
+{
+	static const char *const names[RESULT_MAX] = {
+		[RESULT_UNKNOWN] = "unknown",
+		[RESULT_DONE] = "done",
+		[RESULT_INTERRUPTED] = "interrupted",
+		[RESULT_FAILED] = "failed",
+	};
+
+	return NAME(names, result);
+}
+
 const char *fact_probe_state_name(enum fact_probe_state state)
 {
 	static const char *const names[PROBE_STATE_MAX] = {

@@ -23,7 +23,7 @@ static const u32 member_size[] = {
 	[FACT_WAIT] = sizeof(struct fact_wait),       [FACT_HOLD] = sizeof(struct fact_hold),
 	[FACT_QUEUED] = sizeof(struct fact_queued),   [FACT_LOSS] = sizeof(struct fact_loss),
 	[FACT_PROBE] = sizeof(struct fact_probe),     [FACT_END] = sizeof(struct fact_end),
-	[FACT_LOCK] = sizeof(struct fact_lock),
+	[FACT_LOCK] = sizeof(struct fact_lock),       [FACT_FREED] = sizeof(struct fact_freed),
 };
 
 #define NR_TYPES (sizeof(member_size) / sizeof(member_size[0]))

@@ -80,7 +80,17 @@ int fact_visit_lock(struct fact_lock *f, struct fact_visitor *v)
 
 int fact_visit_end(struct fact_end *f, struct fact_visitor *v)
 {
-	return VISIT_STRINGS(v, &f->path);
+	int err = VISIT_STRINGS(v, &f->path);
+
+	err = err ? err : visit_stack(&f->kstack, v);
+	return err ? err : visit_stack(&f->ustack, v);
+}
+
+int fact_visit_freed(struct fact_freed *f, struct fact_visitor *v)
+{
+	int err = VISIT_STRINGS(v, &f->path);
+
+	return err ? err : visit_stack(&f->kstack, v);
 }
 
 int fact_visit(struct fact *f, struct fact_visitor *v)
@@ -104,6 +114,8 @@ int fact_visit(struct fact *f, struct fact_visitor *v)
 		return fact_visit_end(&f->end, v);
 	case FACT_LOCK:
 		return fact_visit_lock(&f->lock, v);
+	case FACT_FREED:
+		return fact_visit_freed(&f->freed, v);
 	case FACT_PAGE:
 		return fact_visit_page(&f->page, v);
 	case FACT_WAIT:

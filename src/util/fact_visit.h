@@ -35,5 +35,6 @@ int fact_visit_page(struct fact_page *f, struct fact_visitor *v);
 int fact_visit_hold(struct fact_hold *f, struct fact_visitor *v);
 int fact_visit_end(struct fact_end *f, struct fact_visitor *v);
 int fact_visit_lock(struct fact_lock *f, struct fact_visitor *v);
+int fact_visit_freed(struct fact_freed *f, struct fact_visitor *v);
 
 #endif

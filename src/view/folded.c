@@ -82,10 +82,10 @@ static int put_waits(FILE *out, const struct wfg *g)
 	int err = 0;
 
 	for (size_t i = 0; i < wfg_nr_waits(g) && !err; i++) {
-		const struct fact_task *t = &wfg_wait(g, i)->task->t;
+		const struct wfg_wait *w = wfg_wait(g, i);
 
-		if (t->asleep_ns != FACT_UNKNOWN)
-			err = put_stack(out, t, NULL, t->asleep_ns);
+		if (w->age_ns != FACT_UNKNOWN)
+			err = put_stack(out, &w->task->t, NULL, w->age_ns);
 	}
 	return err;
 }

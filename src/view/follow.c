@@ -29,6 +29,17 @@ int view_begun(FILE *out, const struct wfg *g, const struct finding *f)
 	return put_line(out, &sb);
 }
 
+int view_freed(FILE *out, const struct wfg *g, const struct fact_freed *freed)
+{
+	struct strbuf sb = { 0 };
+
+	add_time(&sb, wfg_session(g));
+	sb_puts(&sb, "UNPROTECTED: ");
+	phrase_freed(&sb, freed);
+	sb_putc(&sb, '.');
+	return put_line(out, &sb);
+}
+
 int view_ended(FILE *out, const struct wfg *g, const struct fact_end *end)
 {
 	struct strbuf sb = { 0 };

@@ -140,11 +140,11 @@ static json_t *pages(const struct wfg_page *page)
 	return list;
 }
 
-static json_t *device(const struct fact_file *f)
+static json_t *device(u32 major, u32 minor)
 {
 	char dev[24];
 
-	snprintf(dev, sizeof(dev), "%u:%u", f->dev_major, f->dev_minor);
+	snprintf(dev, sizeof(dev), "%u:%u", major, minor);
 	return json_string(dev);
 }
 
@@ -159,7 +159,7 @@ static json_t *file_object(const struct wfg_file *file)
 	j = json_object();
 	set(&j, "path", text(f->path));
 	set(&j, "deleted", json_boolean(f->deleted));
-	set(&j, "dev", device(f));
+	set(&j, "dev", device(f->dev_major, f->dev_minor));
 	set(&j, "ino", number(f->ino));
 	set(&j, "fstype", text(f->fstype ? f->fstype : "unknown"));
 	set(&j, "mount", text(f->mount));
@@ -227,7 +227,7 @@ static json_t *wait_object(const struct wfg *g, const struct wfg_wait *w)
 	set(&j, "task", task(t));
 	set(&j, "state", state(t->state));
 	set(&j, "interruptible", json_boolean(w->w.interruptible));
-	set(&j, "age_s", seconds(t->asleep_ns));
+	set(&j, "age_s", seconds(w->age_ns));
 	set(&j, "file", file_object(w->file));
 	set(&j, "pages", pages(w->page));
 	set(&j, "holders", holders(w->page));
@@ -239,6 +239,8 @@ static json_t *wait_object(const struct wfg *g, const struct wfg_wait *w)
 	set(&j, "trigger", trigger(w->w.trigger));
 	set(&j, "spins", json_boolean(w->w.spins));
 	set(&j, "syscall", text(t->call));
+	set(&j, "began_mono_ns", w->w.began_ns ? json_integer(w->w.began_ns) : json_null());
+	set(&j, "pages_waited", w->w.pages ? json_integer(w->w.pages) : json_null());
 	return j;
 }
 
@@ -413,6 +415,14 @@ static json_t *end_object(const struct fact_end *e)
 	set(&j, "path", text(e->path));
 	set(&j, "waited_s", seconds(e->waited_ns));
 	set(&j, "at_most_s", seconds(most));
+	set(&j, "result", text(e->result ? fact_result_name(e->result) : NULL));
+	set(&j, "began_mono_ns", e->began_ns ? json_integer(e->began_ns) : json_null());
+	set(&j, "ended_mono_ns", e->ended_ns ? json_integer(e->ended_ns) : json_null());
+	set(&j, "pages_waited", e->pages ? json_integer(e->pages) : json_null());
+	set(&j, "dev", e->ino ? device(e->dev_major, e->dev_minor) : json_null());
+	set(&j, "ino", e->ino ? json_integer(e->ino) : json_null());
+	set(&j, "kstack", stack(&e->kstack));
+	set(&j, "ustack", stack(&e->ustack));
 	return j;
 }
 
@@ -422,6 +432,34 @@ static json_t *ended(const struct wfg *g)
 
 	for (size_t i = 0; i < wfg_nr_ends(g); i++)
 		append(&list, end_object(wfg_end(g, i)));
+	return list;
+}
+
+static json_t *freed_object(const struct fact_freed *f)
+{
+	json_t *j = json_object();
+
+	set(&j, "op", text(fact_op_name(f->op)));
+	set(&j, "pid", json_integer(f->pid));
+	set(&j, "tid", json_integer(f->tid));
+	set(&j, "comm", text(f->comm));
+	set(&j, "path", text(f->path));
+	set(&j, "dev", f->ino ? device(f->dev_major, f->dev_minor) : json_null());
+	set(&j, "ino", f->ino ? json_integer(f->ino) : json_null());
+	set(&j, "index", number(f->index));
+	set(&j, "pages", json_integer(f->pages));
+	set(&j, "block", json_boolean(f->block));
+	set(&j, "mono_ns", f->freed_ns ? json_integer(f->freed_ns) : json_null());
+	set(&j, "kstack", stack(&f->kstack));
+	return j;
+}
+
+static json_t *freed(const struct wfg *g)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < wfg_nr_freed(g); i++)
+		append(&list, freed_object(wfg_freed(g, i)));
 	return list;
 }
 
@@ -504,6 +542,7 @@ static json_t *document(const struct wfg *g, const struct findings *f)
 	set(&j, "ended", ended(g));
 	set(&j, "pins", pins(g));
 	set(&j, "unbind", unbind(g, f));
+	set(&j, "freed", freed(g));
 	return j;
 }
 

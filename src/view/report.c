@@ -547,6 +547,25 @@ static void say_ends(struct report *r)
 	}
 }
 
+/* What was lost under a reference, seen as it happened. */
+static void say_freed(struct report *r)
+{
+	size_t n = wfg_nr_freed(r->g), left_out = n - shown(r, n, MAX_ENDS);
+
+	if (left_out) {
+		struct strbuf sb = { 0 };
+
+		sb_printf(&sb, "%zu earlier ones; -v shows all", left_out);
+		say(r, "FREED    ", INDENT, &sb);
+	}
+	for (size_t i = left_out; i < n; i++) {
+		struct strbuf sb = { 0 };
+
+		phrase_freed(&sb, wfg_freed(r->g, i));
+		say(r, i ? INDENT : "FREED    ", INDENT, &sb);
+	}
+}
+
 int view_report(FILE *out, const struct wfg *g, const struct findings *f,
 		const struct view_opts *opts)
 {
@@ -557,6 +576,7 @@ int view_report(FILE *out, const struct wfg *g, const struct findings *f,
 		say_nothing_found(&r);
 	if (!opts->quiet) {
 		say_held(&r);
+		say_freed(&r);
 		say_ends(&r);
 		say_trust(&r, f->n);
 	}

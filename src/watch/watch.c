@@ -7,6 +7,7 @@
 
 #include <daxtop/view.h>
 
+#include "util/fact_pack.h"
 #include "util/log.h"
 #include "watch/pace.h"
 
@@ -16,23 +17,37 @@ static int refuse_errno(struct refusal *why, int err)
 		      strerror(-err));
 }
 
-static int keep_end(struct watch *w, const struct fact_end *end)
+static int keep_end(struct watch *w, const struct fact *fact)
 {
-	struct fact_end *slot;
+	struct kept_end *slot;
 
 	if (!w->ends)
 		w->ends = calloc(WATCH_ENDS_MAX, sizeof(*w->ends));
 	if (!w->ends)
 		return -ENOMEM;
 	slot = &w->ends[w->nr_ended++ % WATCH_ENDS_MAX];
-	free((char *)slot->path);
-	*slot = *end;
-	slot->path = end->path ? strdup(end->path) : NULL;
-	if (end->path && !slot->path)
+	slot->look = w->nr_looks;
+	slot->task = fact->seen == SEEN_TRACE ? fact->end.task : 0;
+	sb_reset(&slot->packed);
+	if (fact_pack(&slot->packed, fact))
 		return -ENOMEM;
 	if (w->hist)
-		hist_add(w->hist, end);
-	return w->follow ? view_ended(w->follow, w->now, end) : 0;
+		hist_add(w->hist, &fact->end);
+	return w->follow ? view_ended(w->follow, w->now, &fact->end) : 0;
+}
+
+/* Whether a trace told in this look of a wait of the task that ended: it knows better. */
+static bool end_was_traced(const struct watch *w, u64 task)
+{
+	for (u64 i = w->nr_ended, n = 0; i-- && n < WATCH_ENDS_MAX; n++) {
+		const struct kept_end *end = &w->ends[i % WATCH_ENDS_MAX];
+
+		if (end->look != w->nr_looks)
+			break;
+		if (end->task == task)
+			return true;
+	}
+	return false;
 }
 
 /* Who watches for hours has to learn now that nothing is recorded any more. */
@@ -85,6 +100,30 @@ static int end_recordings(struct watch *w)
 	return err;
 }
 
+/* Whether the look before knew of it already. */
+static bool was_freed(const struct wfg *g, const struct fact_freed *freed)
+{
+	for (size_t i = 0; g && i < wfg_nr_freed(g); i++)
+		if (wfg_freed(g, i)->page == freed->page &&
+		    wfg_freed(g, i)->freed_ns == freed->freed_ns)
+			return true;
+	return false;
+}
+
+/* What was freed under a reference stays worth telling when that is gone. */
+static int carry_freed(const struct wfg *before, struct wfg *now)
+{
+	size_t n = before ? wfg_nr_freed(before) : 0;
+	int err = 0;
+
+	for (size_t i = n > WATCH_ENDS_MAX ? n - WATCH_ENDS_MAX : 0; i < n && !err; i++) {
+		struct fact f = { .type = FACT_FREED, .freed = *wfg_freed(before, i) };
+
+		err = was_freed(now, &f.freed) ? 0 : wfg_add(now, &f);
+	}
+	return err;
+}
+
 static int take(void *arg, const struct fact *fact)
 {
 	struct watch *w = arg;
@@ -94,7 +133,18 @@ static int take(void *arg, const struct fact *fact)
 		err = give(w, fact);
 	if (err)
 		return err;
-	return fact->type == FACT_END ? keep_end(w, &fact->end) : wfg_add(w->now, fact);
+	if (fact->type == FACT_END)
+		return keep_end(w, fact);
+	err = wfg_add(w->now, fact);
+	if (!err && fact->type == FACT_FREED && w->follow && !was_freed(w->g, &fact->freed))
+		err = view_freed(w->follow, w->now, &fact->freed);
+	return err;
+}
+
+/* An end that shows only in that a look no longer finds the wait. */
+static int take_vanished(void *arg, const struct fact *fact)
+{
+	return end_was_traced(arg, fact->end.task) ? 0 : take(arg, fact);
 }
 
 /* The recordings say that what they have of this look is not all. */
@@ -115,12 +165,14 @@ static int look(struct watch *w, struct refusal *why)
 	int ret, err;
 
 	w->now = wfg_new();
+	w->nr_looks++;
 	if (!w->now)
 		return refuse_errno(why, -ENOMEM);
 	ret = w->source.look(w->source.arg, take, w, why);
-	err = ret < 0 ? ret : wfg_link(w->now);
+	err = ret < 0 ? ret : carry_freed(w->g, w->now);
+	err = err ? err : wfg_link(w->now);
 	if (!err && w->source.live && w->before)
-		err = wfg_tell_ends(w->before, w->now, take, w);
+		err = wfg_tell_ends(w->before, w->now, take_vanished, w);
 	else if (!err && w->before)
 		wfg_carry_on(w->before, w->now);
 	if (!err)
@@ -181,7 +233,7 @@ static int keep_cut(struct watch *w)
 static bool is_stuck(const struct watch *w)
 {
 	for (size_t i = 0; w->stuck_ns && i < wfg_nr_waits(w->g); i++) {
-		u64 age = wfg_wait(w->g, i)->task->t.asleep_ns;
+		u64 age = wfg_wait(w->g, i)->age_ns;
 
 		if (age != FACT_UNKNOWN && age >= w->stuck_ns)
 			return true;
@@ -231,28 +283,37 @@ static int start_command(struct watch *w, struct refusal *why)
 		     0;
 }
 
+/* LOOK_* or -1 with *why filled, as look(). */
+static int look_and_keep(struct watch *w, struct refusal *why)
+{
+	int ret = look(w, why), err;
+
+	if (ret <= LOOK_NONE)
+		return ret;
+	err = ret == LOOK_CUT ? keep_cut(w) : keep(w);
+	wfg_free(w->now);
+	w->now = NULL;
+	return err ? refuse_errno(why, err) : ret;
+}
+
 static int watch_looks(struct watch *w, struct refusal *why)
 {
 	u64 start = pace_now(), next = start;
 	u64 deadline = w->duration_ns ? start + w->duration_ns : UINT64_MAX;
-	int ret, err;
+	int ret;
 
 	do {
-		ret = look(w, why);
+		ret = look_and_keep(w, why);
 		if (ret <= LOOK_NONE)
 			return ret;
-		err = ret == LOOK_CUT ? keep_cut(w) : keep(w);
-		wfg_free(w->now);
-		w->now = NULL;
-		if (err)
-			return refuse_errno(why, err);
 		if (has_ended(w, deadline))
 			return 0;
 		/* what cannot be traced is not run */
 		if (w->command && !w->pid && start_command(w, why))
 			return -1;
 	} while (!w->source.live || wait_for_next(w, &next, deadline));
-	return 0;
+	ret = w->look_at_end ? look_and_keep(w, why) : LOOK_NONE;
+	return ret < 0 ? ret : 0;
 }
 
 /* The waits that ended belong to the last look. */
@@ -262,10 +323,10 @@ static int tell_kept_ends(struct watch *w)
 	struct fact f = { .type = FACT_LOSS, .loss = { LOSS_LOST, first, "waits that ended" } };
 	int err = first ? wfg_add(w->g, &f) : 0;
 
-	f.type = FACT_END;
 	for (u64 i = first; i < w->nr_ended && !err; i++) {
-		f.end = w->ends[i % WATCH_ENDS_MAX];
-		err = wfg_add(w->g, &f);
+		const struct strbuf *packed = &w->ends[i % WATCH_ENDS_MAX].packed;
+
+		err = fact_unpack(packed->s, packed->len, wfg_add, w->g);
 	}
 	return err;
 }
@@ -288,6 +349,6 @@ void watch_free(struct watch *w)
 	wfg_free(w->g);
 	wfg_free(w->now);
 	for (int i = 0; w->ends && i < WATCH_ENDS_MAX; i++)
-		free((char *)w->ends[i].path);
+		sb_free(&w->ends[i].packed);
 	free(w->ends);
 }

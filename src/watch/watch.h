@@ -9,6 +9,7 @@
 #include <daxtop/diagnose.h>
 
 #include "record/ring.h"
+#include "util/strbuf.h"
 #include "view/hist.h"
 
 #define WATCH_ENDS_MAX 1000 /* waits that ended and are told at the end; others count as lost */
@@ -21,10 +22,18 @@ struct look_source {
 	bool live; /* looks at a machine: takes its time, and does not know which waits ended */
 };
 
+/* A wait that ended. */
+struct kept_end {
+	struct strbuf packed; /* the fact, see fact_pack() */
+	u64 look;             /* that told it */
+	u64 task;             /* fact_end.task if a trace saw it; 0 no */
+};
+
 struct watch {
 	/* What to do. */
 	struct look_source source;
 	bool once;
+	bool look_at_end; /* after a signal too: hooks have more to tell */
 	u64 interval_ns;
 	u64 duration_ns;              /* 0: for ever */
 	u64 stuck_ns;                 /* ends when a wait is as old; 0: never */
@@ -48,9 +57,10 @@ struct watch {
 	struct wfg *now;               /* the look that is under way */
 	struct recording_out *outs[2]; /* that the look goes to, but for file */
 	bool recording;                /* the look has begun in them */
-	struct fact_end *ends; /* the latest WATCH_ENDS_MAX that ended, owning their paths */
-	u64 nr_ended;          /* all that ended */
-	s32 pid;               /* of the command; 0 none */
+	struct kept_end *ends;         /* the latest WATCH_ENDS_MAX that ended */
+	u64 nr_ended;                  /* all that ended */
+	u64 nr_looks;
+	s32 pid; /* of the command; 0 none */
 };
 
 /*

@@ -162,7 +162,7 @@ static void the_sink_stops_it(void **state)
 
 static void unknown_types_are_refused(void **state)
 {
-	struct fact f = { .type = FACT_LOCK + 1 };
+	struct fact f = { .type = FACT_FREED + 1 };
 
 	(void)state;
 	assert_int_equal(fact_pack(&packed, &f), -EINVAL);

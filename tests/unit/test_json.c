@@ -543,13 +543,58 @@ static void waits_that_ended(void **state)
 	json_decref(doc);
 }
 
+/* What only hooks know. */
+static void what_was_traced(void **state)
+{
+	struct scene *s = *state;
+	const char *const frames[] = { "dax_break_layout+0x1/0x2" };
+	struct fact_end e = { .pid = 7, .tid = 7, .result = RESULT_INTERRUPTED, .pages = 2 };
+	struct fact_freed f = { .page = PAGE_ID, .pid = 9, .tid = 9, .comm = "rm", .pages = 1 };
+	json_t *doc;
+
+	e.began_ns = SECOND;
+	e.ended_ns = 3 * SECOND;
+	e.waited_ns = 2 * SECOND;
+	e.dev_major = 259;
+	e.ino = 12;
+	e.kstack = (struct fact_stack){ frames, 1, NULL };
+	ADD(s->g, FACT_END, end, e);
+	f.op = OP_TRUNCATE;
+	f.index = 5;
+	f.block = true;
+	f.freed_ns = 4 * SECOND;
+	ADD(s->g, FACT_FREED, freed, f);
+	f.freed_ns = 5 * SECOND;
+	ADD(s->g, FACT_FREED, freed, f);
+	s->wait.began_ns = s->session.mono_ns - 900 * SECOND;
+	s->wait.pages = 3;
+	doc = linked_document(s);
+	assert_contract(doc);
+	assert_string_equal(string_at(doc, "ended.0.result"), "interrupted");
+	assert_int_equal(int_at(doc, "ended.0.began_mono_ns"), SECOND);
+	assert_int_equal(int_at(doc, "ended.0.ended_mono_ns"), 3 * SECOND);
+	assert_int_equal(int_at(doc, "ended.0.pages_waited"), 2);
+	assert_string_equal(string_at(doc, "ended.0.dev"), "259:0");
+	assert_int_equal(int_at(doc, "ended.0.ino"), 12);
+	assert_string_equal(string_at(doc, "ended.0.kstack.0"), frames[0]);
+	assert_int_equal(int_at(doc, "freed.0.pid"), 9);
+	assert_int_equal(int_at(doc, "freed.0.index"), 5);
+	assert_int_equal(int_at(doc, "freed.0.mono_ns"), 4 * SECOND);
+	assert_int_equal(int_at(doc, "freed.1.mono_ns"), 5 * SECOND);
+	assert_null_at(doc, "freed.0.path");
+	assert_true(json_real_value(at(doc, "waits.0.age_s")) == 900.0);
+	assert_int_equal(int_at(doc, "waits.0.pages_waited"), 3);
+	assert_ptr_equal(wfg_page(s->g, 0)->freed, wfg_freed(s->g, 1));
+	json_decref(doc);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_contract),        TEST(the_values),          TEST(unknown_is_null),
 		TEST(no_file_and_no_page), TEST(an_eviction),         TEST(nothing_found),
 		TEST(hostile_strings),     TEST(numbers_beyond_json), TEST(waits_that_ended),
-		TEST(pins_not_looked_for), TEST(pins_and_unbind),
+		TEST(pins_not_looked_for), TEST(pins_and_unbind),     TEST(what_was_traced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

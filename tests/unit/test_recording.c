@@ -472,6 +472,7 @@ static void test_table_has_every_field(void **state)
 	COVERS(FACT_PROBE, probe);
 	COVERS(FACT_END, end);
 	COVERS(FACT_LOCK, lock);
+	COVERS(FACT_FREED, freed);
 }
 
 /* The section of a record in the manual; the caller frees. */

@@ -148,6 +148,61 @@ static void test_what_ended(void **state)
 	watch_free(&w);
 }
 
+/* A trace tells of an end that a look would tell too, and of one that no look could. */
+static int play_traced(void *arg, fact_sink_fn sink, void *sink_arg, struct refusal *why)
+{
+	struct script *s = arg;
+	bool second = s->at == 1;
+	struct fact_end e = {
+		.task = make_task(7, "").id,
+		.pid = 7,
+		.op = OP_TRUNCATE,
+		.path = "/pmem1/x",
+		.waited_ns = 3 * SECOND + 1,
+		.result = RESULT_INTERRUPTED,
+		.ended_ns = 12 * SECOND,
+	};
+	const char *const frames[] = { "dax_break_layout", NULL };
+	int ret = play(arg, sink, sink_arg, why);
+
+	e.kstack = (struct fact_stack){ .frames = frames, .n = 2 };
+	if (second) {
+		emit(sink, sink_arg,
+		     (struct fact){ .type = FACT_END, .seen = SEEN_TRACE, .end = e });
+		e.task = make_task(9, "").id;
+		e.pid = 9;
+		emit(sink, sink_arg,
+		     (struct fact){ .type = FACT_END, .seen = SEEN_TRACE, .end = e });
+	}
+	return ret;
+}
+
+static void test_traced_ends(void **state)
+{
+	struct script s = SCRIPT(
+		{ .mono_ns = 10 * SECOND,
+		  .waiters = { { 7, 2 * SECOND, OP_TRUNCATE }, { 8, SECOND, OP_TRUNCATE } } },
+		{ .mono_ns = 13 * SECOND });
+	struct watch w = watch_of(&s);
+
+	(void)state;
+	w.source.look = play_traced;
+	w.count = 3;
+	run_watch(&w);
+	assert_int_equal(s.at, 2);
+	assert_int_equal(wfg_nr_ends(w.g), 3);
+	assert_int_equal(wfg_end(w.g, 0)->pid, 7);
+	assert_int_equal(wfg_end(w.g, 0)->waited_ns, 3 * SECOND + 1);
+	assert_int_equal(wfg_end(w.g, 0)->result, RESULT_INTERRUPTED);
+	assert_int_equal(wfg_end(w.g, 0)->kstack.n, 2);
+	assert_string_equal(wfg_end(w.g, 0)->kstack.frames[0], "dax_break_layout");
+	assert_int_equal(wfg_end(w.g, 1)->pid, 9);
+	assert_int_equal(wfg_end(w.g, 2)->pid, 8);
+	assert_int_equal(wfg_end(w.g, 2)->result, RESULT_UNKNOWN);
+	assert_int_equal(wfg_end(w.g, 2)->ended_ns, 0);
+	watch_free(&w);
+}
+
 /* A look that lost records says nothing of what it did not see; the next one does. */
 static void test_losses_end_nothing(void **state)
 {
@@ -438,6 +493,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_look),
 		cmocka_unit_test(test_what_ended),
+		cmocka_unit_test(test_traced_ends),
 		cmocka_unit_test(test_losses_end_nothing),
 		cmocka_unit_test(test_one_wait_for_many_pages),
 		cmocka_unit_test(test_until_stuck),

@@ -112,7 +112,7 @@ static bool word_matches(const struct filter_word *w, const struct wfg_wait *wai
 bool filter_matches(const struct filter *f, const struct wfg_wait *wait)
 {
 	bool fits[FILTER_KINDS] = { false }, given[FILTER_KINDS] = { false };
-	u64 age = wait->task->t.asleep_ns;
+	u64 age = wait->age_ns;
 
 	for (u32 i = 0; i < f->words.n; i++) {
 		given[f->words.w[i].key] = true;

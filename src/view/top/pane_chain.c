@@ -29,7 +29,7 @@ static void add_waiter(struct chain *ch, const struct wfg_wait *w)
 		sb_printf(sb, "  %s", w->task->t.call);
 	sb_printf(sb, "  %c, %s, ", w->task->t.state ? w->task->t.state : '?',
 		  w->w.interruptible ? "a signal ends it" : "no signal ends it");
-	phrase_time(sb, w->task->t.asleep_ns);
+	phrase_time(sb, w->age_ns);
 	add(ch, ATTR_TITLE, "", sb);
 	if (w->nr_queued) {
 		sb = pane_scratch(ch->t);

@@ -103,7 +103,7 @@ static struct totals count(const struct wfg *g)
 
 	n.waits = wfg_nr_waits(g);
 	for (size_t i = 0; i < n.waits; i++) {
-		u64 age = wfg_wait(g, i)->task->t.asleep_ns;
+		u64 age = wfg_wait(g, i)->age_ns;
 
 		n.queued += wfg_wait(g, i)->nr_queued;
 		if (age != FACT_UNKNOWN && (n.oldest == FACT_UNKNOWN || age > n.oldest))

@@ -140,7 +140,7 @@ static void draw_wait(struct tree_row *r)
 
 	put_task(r, w->task);
 	put(r, r->k->op, fact_op_name(w->w.op));
-	put_age(r, w->task->t.asleep_ns);
+	put_age(r, w->age_ns);
 	put(r, r->k->conf, "-");
 	put(r, r->k->fs, w->file && w->file->f.fstype ? w->file->f.fstype : "?");
 	put_file(r, w);

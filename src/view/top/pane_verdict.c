@@ -5,7 +5,7 @@
 
 enum attr finding_attr(const struct finding *f)
 {
-	u64 age = f->wait ? f->wait->task->t.asleep_ns : FACT_UNKNOWN;
+	u64 age = f->wait ? f->wait->age_ns : FACT_UNKNOWN;
 
 	if (f->code != FINDING_BLOCKED || (age != FACT_UNKNOWN && age >= FINDING_STUCK_NS))
 		return ATTR_BAD;

@@ -34,7 +34,7 @@ static int by_age(const void *a, const void *b)
 	const struct wfg_wait *x = *(const struct wfg_wait *const *)a;
 	const struct wfg_wait *y = *(const struct wfg_wait *const *)b;
 	/* what is not known comes last */
-	int order = compare_numbers(x->task->t.asleep_ns + 1, y->task->t.asleep_ns + 1);
+	int order = compare_numbers(x->age_ns + 1, y->age_ns + 1);
 
 	return order ? order : compare_numbers(y->task->t.tid, x->task->t.tid);
 }
