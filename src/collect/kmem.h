@@ -145,6 +145,9 @@ struct kmem {
 /* The running kernel. NULL with *why filled when it cannot be read. */
 struct kmem *kmem_live(struct refusal *why);
 
+/* What collect_set_verbosity() set. */
+int collect_verbosity(void);
+
 /* A saved image. NULL with *why filled: what is wrong, and in which line. */
 struct kmem *kmem_image(const char *path, struct refusal *why);
 

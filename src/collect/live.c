@@ -40,6 +40,11 @@ void collect_set_verbosity(int level)
 	verbosity = level;
 }
 
+int collect_verbosity(void)
+{
+	return verbosity;
+}
+
 static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list args)
 {
 	if (verbosity < 2 && !(verbosity == 1 && level == LIBBPF_WARN))
