@@ -19,4 +19,14 @@ static __always_inline u32 task_state(struct task_struct *task)
 	return BPF_CORE_READ(old, state);
 }
 
+/* struct page.index became __folio_index: of a page that is no folio it says nothing (v6.16). */
+static __always_inline u64 page_index(struct page *page)
+{
+	struct page___folio *folio = (void *)page;
+
+	if (bpf_core_field_exists(folio->__folio_index))
+		return BPF_CORE_READ(folio, __folio_index);
+	return BPF_CORE_READ(page, index);
+}
+
 #endif

@@ -25,9 +25,28 @@ typedef __u32 __be32;
 typedef __u32 __wsum;
 typedef _Bool bool;
 
-enum bpf_map_type {
-	BPF_MAP_TYPE_ARRAY = 2,
+enum {
+	false = 0,
+	true = 1,
 };
+
+enum bpf_map_type {
+	BPF_MAP_TYPE_HASH = 1,
+	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_RINGBUF = 27,
+};
+
+enum {
+	BPF_ANY = 0,
+	BPF_F_USER_STACK = 1 << 8,
+};
+
+/* What a kprobe program is called with on x86-64; not relocated, its layout is ABI. */
+struct pt_regs {
+	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di;
+	unsigned long orig_ax, ip, cs, flags, sp, ss;
+};
+#define __VMLINUX_H__ /* <bpf/bpf_tracing.h> then takes the kernel's names of registers */
 
 /*
  * What an iterator program is called with (kernel/bpf/task_iter.c, map_iter.c). Not relocated: the
@@ -75,6 +94,34 @@ struct task_struct {
 	struct files_struct *files;
 	u64 start_time;
 	unsigned int __state;
+};
+
+struct super_block {
+	u32 s_dev;
+};
+
+struct inode {
+	struct super_block *i_sb;
+	unsigned long i_ino;
+	unsigned int i_nlink;
+	s64 i_size;
+};
+
+struct address_space {
+	struct inode *host;
+};
+
+struct page {
+	struct address_space *mapping;
+	unsigned long index;
+	struct {
+		int counter;
+	} _refcount;
+};
+
+/* From 6.13 on the member of struct page warns of its use: acc53a0b4c15. */
+struct page___folio {
+	unsigned long __folio_index;
 };
 
 /* Up to 5.13; renamed and narrowed by 2f064a59a11f ("sched: Change task_struct::state", v5.14). */

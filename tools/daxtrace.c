@@ -23,10 +23,17 @@ static int refuse_errno(struct refusal *why, int err)
 	return refuse(why, STATUS_ERROR, "there is no answer to print", "", "%s", strerror(-err));
 }
 
+/* What look_live() needs. */
+struct machine {
+	const struct opts *o;
+	struct trace *trace; /* NULL: none */
+};
+
 /* What this machine, or a saved image, holds. As look_source.look. */
 static int look_live(void *arg, fact_sink_fn sink, void *sink_arg, struct refusal *why)
 {
-	const struct opts *o = arg;
+	const struct machine *m = arg;
+	const struct opts *o = m->o;
 	struct pmem unbind;
 	struct snapshot_opts snap = {
 		.user_stacks = o->stacks & STACKS_USER,
@@ -37,6 +44,7 @@ static int look_live(void *arg, fact_sink_fn sink, void *sink_arg, struct refusa
 		.search_ns = o->search_ns,
 		.pins_ns = o->pins_ns,
 		.unbind = o->before_unbind ? &unbind : NULL,
+		.trace = m->trace,
 	};
 	struct scope scope;
 	int err;
@@ -101,13 +109,25 @@ static int check(const struct opts *o, struct wfg *g, struct refusal *why)
 	return err ? refuse_output(why, err) : found.status;
 }
 
+static struct trace *open_trace(const struct opts *o)
+{
+	struct trace_opts opts = {
+		.ring_bytes = o->ring_bytes,
+		.max_waits = o->max_waits,
+	};
+
+	return o->no_trace || o->read || o->image_read ? NULL : trace_new(&opts);
+}
+
 static int look_and_check(const struct opts *o, struct refusal *why)
 {
+	struct machine m = { .o = o, .trace = open_trace(o) };
 	struct wfg *g = wfg_new();
-	int ret = g ? look_live((void *)o, wfg_add, g, why) : -ENOMEM;
+	int ret = g ? look_live(&m, wfg_add, g, why) : -ENOMEM;
 
 	ret = ret < -1 ? refuse_errno(why, ret) : check(o, g, why);
 	wfg_free(g);
+	trace_free(m.trace);
 	return ret;
 }
 
@@ -124,14 +144,17 @@ static int refuse_recording(const char *path, u64 looks, int err, struct refusal
 }
 
 /* Opens what facts come from and go to. 0, or -1 with *why filled. */
-static int open_files(const struct opts *o, struct watch *w, struct refusal *why)
+static int open_files(struct machine *m, struct watch *w, struct refusal *why)
 {
+	const struct opts *o = m->o;
+
 	if (o->read) {
 		w->source = (struct look_source){ look_replay, recording_open(o->read, why),
 						  false };
 		return w->source.arg ? 0 : -1;
 	}
-	w->source = (struct look_source){ look_live, (void *)o, true };
+	w->source = (struct look_source){ look_live, m, true };
+	m->trace = opts_watch(o) ? open_trace(o) : NULL;
 	if (o->recorder) {
 		w->ring = ring_open(o->recorder, o->keep_size, why);
 		return w->ring ? 0 : -1;
@@ -206,18 +229,21 @@ static int run(const struct opts *o, struct refusal *why)
 		.command = o->command,
 		.follow = o->follow && !o->ndjson ? stdout : NULL,
 	};
-	int status = open_files(o, &w, why);
+	struct machine m = { .o = o };
+	int status = open_files(&m, &w, why);
 	struct refusal second;
 
 	if (status)
 		return status;
 	if (opts_watch(o) || o->write)
 		pace_block_signals();
+	w.look_at_end = m.trace;
 	w.stream = o->ndjson ? recording_stream(stdout) : NULL;
 	status = o->ndjson && !w.stream ? refuse_errno(why, -ENOMEM) :
 					  watch_and_explain(o, &w, why);
 	if (close_files(o, &w, status < 0 ? &second : why))
 		status = -1;
+	trace_free(m.trace);
 	watch_free(&w);
 	return status;
 }

@@ -66,6 +66,21 @@ struct pmem {
  */
 int pmem_resolve(struct pmem *d, const char *name, struct refusal *why);
 
+/* Hooks that stay attached between looks, and what they have told. */
+struct trace;
+
+struct trace_opts {
+	u64 ring_bytes; /* of the buffer that events go through */
+	u64 max_waits;  /* that are followed at one time */
+};
+
+/*
+ * The first look with it attaches the hooks; what this machine refuses is told as probes. Nothing
+ * stays attached beyond trace_free() or the end of the process. NULL without memory.
+ */
+struct trace *trace_new(const struct trace_opts *opts);
+void trace_free(struct trace *t); /* NULL-safe */
+
 struct snapshot_opts {
 	const struct scope *scope; /* waits on other files are left out */
 	bool user_stacks;          /* symbolise user stacks of waiters and holders */
@@ -76,6 +91,7 @@ struct snapshot_opts {
 	u64 search_ns;             /* how long memory may be searched; 0 not at all */
 	u64 pins_ns;               /* look for held pages, for so long in each look; 0 no */
 	const struct pmem *unbind; /* look for all of its referenced pages; NULL no */
+	struct trace *trace;       /* joins in with what its hooks saw; NULL none */
 	bool walk_all;             /* run every walker though nobody waits: to measure them */
 };
 

@@ -35,6 +35,9 @@ struct arch_regs {
 /* 0, -EFAULT, -ENOENT when the layout is unknown. stack: lowest address of the kernel stack. */
 int arch_read_regs(const struct arch *a, struct kmem *k, u64 stack, struct arch_regs *ret);
 
+/* The same from a copy of struct pt_regs, of len bytes. 0 or -ENOENT. */
+int arch_copied_regs(const struct kmem *k, const void *regs, size_t len, struct arch_regs *ret);
+
 /*
  * Page frames that an address space maps in [addr, addr + len): calls fn for each present leaf
  * entry with its first address, first pfn and number of pages. Takes no lock. The number of

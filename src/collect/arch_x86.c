@@ -91,37 +91,66 @@ u64 arch_page_to_pfn(const struct arch *a, const struct kmem *k, u64 page)
 	return (page - a->vmemmap) / k->field[KF_PAGE].off;
 }
 
+static const enum kf reg_fields[] = {
+	KF_PT_DI, KF_PT_SI, KF_PT_DX, KF_PT_R10, KF_PT_R8,  KF_PT_R9,  KF_PT_ORIG_AX, KF_PT_CS,
+	KF_PT_IP, KF_PT_SP, KF_PT_BP, KF_PT_BX,  KF_PT_R12, KF_PT_R13, KF_PT_R14,     KF_PT_R15,
+};
+
+enum { NR_REG_FIELDS = sizeof(reg_fields) / sizeof(*reg_fields) };
+
+/* From their values, in the order of reg_fields. */
+static struct arch_regs regs_of(const u64 *v)
+{
+	struct arch_regs r = {
+		.syscall = -1,
+		.ip = v[8],
+		.sp = v[9],
+		.bp = v[10],
+		.bx = v[11],
+		.r12 = v[12],
+		.r13 = v[13],
+		.r14 = v[14],
+		.r15 = v[15],
+	};
+
+	if (v[6] < 1024 && (v[7] & 0xffff) != USER_CS32)
+		r.syscall = v[6];
+	memcpy(r.args, v, sizeof(r.args));
+	return r;
+}
+
 int arch_read_regs(const struct arch *a, struct kmem *k, u64 stack, struct arch_regs *ret)
 {
-	u64 regs = stack + a->regs_off;
-	struct kget g[] = {
-		{ regs, KF_PT_DI, 0, 0 },      { regs, KF_PT_SI, 0, 0 },  { regs, KF_PT_DX, 0, 0 },
-		{ regs, KF_PT_R10, 0, 0 },     { regs, KF_PT_R8, 0, 0 },  { regs, KF_PT_R9, 0, 0 },
-		{ regs, KF_PT_ORIG_AX, 0, 0 }, { regs, KF_PT_CS, 0, 0 },  { regs, KF_PT_IP, 0, 0 },
-		{ regs, KF_PT_SP, 0, 0 },      { regs, KF_PT_BP, 0, 0 },  { regs, KF_PT_BX, 0, 0 },
-		{ regs, KF_PT_R12, 0, 0 },     { regs, KF_PT_R13, 0, 0 }, { regs, KF_PT_R14, 0, 0 },
-		{ regs, KF_PT_R15, 0, 0 },
-	};
+	struct kget g[NR_REG_FIELDS];
+	u64 v[NR_REG_FIELDS];
 	int err;
 
 	if (!a->regs_off)
 		return -ENOENT;
-	err = kmem_getv(k, g, sizeof(g) / sizeof(*g));
+	for (int i = 0; i < NR_REG_FIELDS; i++)
+		g[i] = (struct kget){ stack + a->regs_off, reg_fields[i], 0, 0 };
+	err = kmem_getv(k, g, NR_REG_FIELDS);
 	if (err || g[6].err)
 		return err ? err : g[6].err;
-	*ret = (struct arch_regs){ .syscall = -1,
-				   .ip = g[8].val,
-				   .sp = g[9].val,
-				   .bp = g[10].val,
-				   .bx = g[11].val,
-				   .r12 = g[12].val,
-				   .r13 = g[13].val,
-				   .r14 = g[14].val,
-				   .r15 = g[15].val };
-	if (g[6].val < 1024 && (g[7].val & 0xffff) != USER_CS32)
-		ret->syscall = g[6].val;
-	for (int i = 0; i < 6; i++)
-		ret->args[i] = g[i].val;
+	for (int i = 0; i < NR_REG_FIELDS; i++)
+		v[i] = g[i].val;
+	*ret = regs_of(v);
+	return 0;
+}
+
+int arch_copied_regs(const struct kmem *k, const void *regs, size_t len, struct arch_regs *ret)
+{
+	u64 v[NR_REG_FIELDS] = { 0 };
+
+	for (int i = 0; i < NR_REG_FIELDS; i++) {
+		const struct kfield *f = &k->field[reg_fields[i]];
+		size_t size = f->size < sizeof(v[0]) ? f->size : sizeof(v[0]);
+
+		if (f->off < 0 || size > len || (u64)f->off > len - size)
+			return -ENOENT;
+		memcpy(&v[i], (const char *)regs + f->off, size);
+	}
+	*ret = regs_of(v);
 	return 0;
 }
 

@@ -182,28 +182,38 @@ static bool is_told(const struct snap *s, u64 inode)
 	return false;
 }
 
-void file_tell(struct snap *s, u64 inode)
+int file_read(struct snap *s, u64 inode, struct fact_file *f)
 {
-	struct fact f = { .type = FACT_FILE, .file = { .id = inode, .size = FACT_UNKNOWN } };
 	struct kget g[] = {
 		{ inode, KF_INODE_SB, 0, 0 },
 		{ inode, KF_INODE_NLINK, 0, 0 },
 		{ inode, KF_INODE_SIZE, 0, 0 },
 	};
+	int err;
 
-	if (is_told(s, inode) ||
-	    file_ids(s, inode, &f.file.dev_major, &f.file.dev_minor, &f.file.ino))
+	*f = (struct fact_file){ .id = inode };
+	err = file_ids(s, inode, &f->dev_major, &f->dev_minor, &f->ino);
+	if (err)
+		return err;
+	kmem_getv(s->k, g, 3);
+	f->deleted = !g[1].err && !g[1].val;
+	f->size = g[2].err ? FACT_UNKNOWN : g[2].val;
+	f->fstype = fstype_of(s, g[0].val);
+	f->device = device_of(s, g[0].val);
+	fill_names(s, inode, f);
+	return 0;
+}
+
+void file_tell(struct snap *s, u64 inode)
+{
+	struct fact f = { .type = FACT_FILE };
+
+	if (is_told(s, inode) || file_read(s, inode, &f.file))
 		return;
 	s->err = s->err ? s->err : array_grow(&s->told_files, s->nr_told_files, sizeof(inode));
 	if (s->err)
 		return;
 	s->told_files[s->nr_told_files++] = inode;
-	kmem_getv(s->k, g, 3);
-	f.file.deleted = !g[1].err && !g[1].val;
-	f.file.size = g[2].err ? FACT_UNKNOWN : g[2].val;
-	f.file.fstype = fstype_of(s, g[0].val);
-	f.file.device = device_of(s, g[0].val);
-	fill_names(s, inode, &f.file);
 	snap_emit(s, &f);
 }
 

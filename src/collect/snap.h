@@ -85,7 +85,10 @@ struct kwait {
 	u64 wbqe;  /* address of the wait queue entry; 0 likewise */
 	enum fact_on on;
 	bool spins;   /* see spins.c */
-	struct op op; /* of one that spins; of others see op_of() */
+	bool traced;  /* not seen here but by a trace */
+	struct op op; /* of one that spins or is traced; of others see op_of() */
+	u64 began_ns; /* by a trace, as fact_wait.began_ns */
+	u32 pages;    /* likewise */
 };
 
 /*
@@ -256,6 +259,8 @@ s64 page_refs_now(struct snap *s, u64 head); /* -1 when unreadable */
 u64 page_head(struct kmem *k, u64 page);     /* of the compound page that page is in */
 
 /* --- files.c */
+/* All that can be told of an inode; texts in the snapshot's arena. 0 or -errno. */
+int file_read(struct snap *s, u64 inode, struct fact_file *ret);
 /* Emits the fact of an inode once. */
 void file_tell(struct snap *s, u64 inode);
 /* Whether anything but unused names in the dentry cache keeps the inode; true when not known. */

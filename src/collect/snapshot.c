@@ -8,6 +8,7 @@
 #include "collect/mounts.h"
 #include "collect/snap.h"
 #include "collect/task_flags.h"
+#include "collect/trace.h"
 #include "util/fact_pack.h"
 
 /* A wake-up in progress is over long before; a lost one is not. */
@@ -19,8 +20,9 @@ static void tell_wait(struct snap *s, struct kwait *w)
 	struct ktask *t = task_find(s, w->task);
 	struct fact f = { .type = FACT_WAIT };
 	struct kpage *p = w->page ? page_find(s, w->page) : NULL;
-	struct op op = w->spins ? w->op : op_of(s, t);
+	struct op op = w->spins || w->traced ? w->op : op_of(s, t);
 
+	f.seen = w->traced ? SEEN_TRACE : SEEN_SNAPSHOT;
 	f.wait = (struct fact_wait){
 		.task = w->task,
 		.file = w->inode,
@@ -30,6 +32,8 @@ static void tell_wait(struct snap *s, struct kwait *w)
 		.on = w->on,
 		.spins = w->spins,
 		.interruptible = !w->spins && w->on == ON_PAGE && t->r.state & TASK_INTERRUPTIBLE,
+		.began_ns = w->began_ns,
+		.pages = w->pages,
 	};
 	task_tell(s, t);
 	s->viewer = t->r.tgid;
@@ -168,13 +172,15 @@ static void read_session(struct snap *s, struct fact *f)
 
 static int look(struct snap *s)
 {
+	struct trace *trace = s->opts->trace;
 	struct fact session = { 0 };
 	bool needed;
 	int err;
 
 	arch_init(&s->arch, s->k);
+	err = trace ? trace_begin(s, trace) : 0;
 	read_session(s, &session);
-	err = pgmaps_load(s);
+	err = err ? err : pgmaps_load(s);
 	/* without a DAX page there is no waiter, and no reason to unwind every task */
 	if (!err && (s->pgmaps.n || s->pages_by_inode || s->opts->walk_all))
 		err = tasks_load(s);
@@ -183,10 +189,15 @@ static int look(struct snap *s)
 	if (err)
 		return err;
 	name_inodes(s);
+	err = trace_works(trace) ? trace_join(s, trace) : 0;
+	if (err)
+		return err;
 	drop_out_of_scope(s);
 	for (u32 i = 0; i < s->nr_waits; i++)
 		tell_wait(s, &s->waits[i]);
 	err = held_find(s);
+	if (!err && trace_works(trace))
+		err = trace_add_freed(s, trace);
 	if (err)
 		return err;
 	needed = s->nr_waits || s->nr_pages || s->opts->walk_all;
@@ -197,6 +208,12 @@ static int look(struct snap *s)
 	held_settle(s);
 	run_walkers(s, needed);
 	held_tell(s, &session.session);
+	session.session.trace = trace_works(trace);
+	if (session.session.trace) {
+		trace_tell_ends(s, trace);
+		trace_tell_freed(s, trace);
+		trace_tell_losses(s, trace);
+	}
 	session.session.dax_devices = s->pgmaps.n;
 	session.session.coherent_idle = idle_is_coherent(s);
 	snap_emit(s, &session);

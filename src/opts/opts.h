@@ -47,6 +47,10 @@ struct opts {
 	bool check;
 	bool exit_code;
 	bool quiet;
+	bool no_trace;
+	bool no_pins;
+	u64 ring_bytes;          /* of the buffer between the hooks and us */
+	u64 max_waits;           /* that hooks follow at one time */
 	const char *image_write; /* NULL no */
 	const char *image_read;  /* NULL no */
 	const char *without;     /* NULL no */

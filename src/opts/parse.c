@@ -15,6 +15,8 @@
 #define INTERVAL_NS    1000000000ULL
 #define DELAY_NS       1000000000ULL
 #define KEEP_SIZE      (64ULL << 20)
+#define RING_SIZE      (4ULL << 20)
+#define MAX_WAITS      8192
 
 enum { KEY_LONG = 256 }; /* of opt_table[0], if it has no letter */
 
@@ -148,6 +150,8 @@ static int check_together(struct opts *o)
 	if (o->before_unbind && !o->pins_ns)
 		o->pins_ns = PINS_UNBIND_NS;
 	o->exit_code |= o->before_unbind != NULL;
+	o->ring_bytes = o->ring_bytes ? o->ring_bytes : RING_SIZE;
+	o->max_waits = o->max_waits ? o->max_waits : MAX_WAITS;
 	/* a recording is read as fast as it can be, unless a pace is asked for */
 	if (!o->delay_ns && !o->read)
 		o->delay_ns = DELAY_NS;

@@ -28,6 +28,7 @@ from sockets import network
 from spare import MountNamespace, Woken
 from tangles import tangles
 from top import LiveView
+from traced import traced
 from virtiofs import virtiofs
 from variations import Capabilities, Hidden, Hostile, Many, Paths, Signals
 
@@ -100,8 +101,8 @@ def unusual():
 def catalogue():
     """Fresh scenarios in the order in which they run on each filesystem."""
     return [*ordinary(), *pipes(), *network(), *packets(), *blockio(), *memscan(), *calls(),
-            *shared(), *operations(), *tangles(), *innocents(), *held(), *unusual(), *refusals(),
-            *virtiofs()]
+            *shared(), *operations(), *tangles(), *innocents(), *held(), *unusual(), *traced(),
+            *refusals(), *virtiofs()]
 
 
 def plan(globs, filesystems=stage.MATRIX, turn=(0, 1)):
