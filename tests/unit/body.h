@@ -160,8 +160,8 @@ static inline void assert_hold_honest(const struct look *l, struct kmem *k,
 				      size_t n)
 {
 	const struct fact *page = look_fact(l, FACT_PAGE, h->page);
-	/* what nobody has open, and what the kernel alone has */
-	bool shown = !h->nr_releasers && h->how != HOW_VMSPLICE && h->how != HOW_DIRECT_IO;
+	/* what nobody has open, what the kernel alone has, and a bio that nobody knows whose it is */
+	bool shown = !h->nr_releasers && h->how != HOW_VMSPLICE;
 
 	assert_non_null(page);
 	assert_true(h->refs > 0);
