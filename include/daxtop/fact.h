@@ -252,6 +252,10 @@ struct fact_hold {
 	const char *peer; /* outbound: "socket:[4711]", the other end, if the releasers have it */
 	const struct fact_releaser *releasers; /* nr entries; may be none */
 	u32 nr_releasers;
+	/* The following only from a trace: who took the references, which needs not have them now. */
+	u32 taker_pid, taker_tid; /* in the init pid namespace; 0 unknown */
+	char taker_comm[FACT_COMM_LEN + 1];
+	struct fact_stack kstack; /* where the first of them was taken */
 };
 
 /* A lock that tasks sleep for, and who has it. */

@@ -214,6 +214,11 @@ static const struct field hold_fields[] = {
 	FIELD("outbound", BOOL, hold.outbound),
 	FIELD("peer", TEXT, hold.peer),
 	FIELD("releasers", RELEASERS, hold.releasers),
+	FIELD("taker_pid", U32, hold.taker_pid),
+	FIELD("taker_tid", U32, hold.taker_tid),
+	FIELD("taker_comm", COMM, hold.taker_comm),
+	FIELD("kstack", FRAMES, hold.kstack),
+	FIELD("kstack_missing", TEXT, hold.kstack.why_missing),
 	{ .name = NULL },
 };
 

@@ -60,6 +60,7 @@ int fact_visit_hold(struct fact_hold *f, struct fact_visitor *v)
 	else
 		f->nr_releasers = 0;
 	f->releasers = releasers;
+	err = err ? err : visit_stack(&f->kstack, v);
 	return err ? err :
 		     VISIT_STRINGS(v, &f->object_kind, &f->object_id, &f->target, &f->device,
 				   &f->frozen, &f->detail, &f->limit, &f->peer);
