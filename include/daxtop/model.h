@@ -39,6 +39,7 @@ struct wfg_hold {
 	struct fact_hold h;
 	enum fact_seen seen;
 	const struct wfg_task *server;        /* who alone can answer the I/O; NULL none, unknown */
+	bool traced;                          /* seen by hooks, too, where seen is SEEN_SNAPSHOT */
 	const struct wfg_releaser *releasers; /* by pid; unknown tasks are left out */
 	u32 nr_releasers;
 };

@@ -80,6 +80,12 @@ int link_releasers(struct linker *l, const struct fact_releaser *from, u32 n,
 /* Resolves locks and queues and fills the queue of each wait. 0 or -ENOMEM. */
 int link_queues(struct linker *l);
 
+/*
+ * Of the holds of one page, makes one of those that a walker found and hooks saw being taken; their
+ * order changes. Returns how many are left.
+ */
+u32 join_holds(const struct fact_page *page, struct wfg_hold **holds, u32 n);
+
 /* Fills busy, pins, mapped and unattributed of a page whose holds are in place. */
 void account_page(struct wfg_page *page);
 

@@ -166,18 +166,23 @@ static int compare_holds(const void *a, const void *b)
 	return order ? order : COMPARE(x, y);
 }
 
-static void give_page_its_holds(struct wfg_page *page, const struct wfg_hold **holds, u32 left)
+/* Returns how many of the left ones are the page's. */
+static u32 give_page_its_holds(struct wfg_page *page, struct wfg_hold **holds, u32 left)
 {
-	page->holds = holds;
-	page->nr_holds = 0;
-	while (page->nr_holds < left && holds[page->nr_holds]->h.page == page->p.id)
-		page->nr_holds++;
+	u32 n = 0;
+
+	while (n < left && holds[n]->h.page == page->p.id)
+		n++;
+	page->holds = (const struct wfg_hold *const *)holds;
+	page->nr_holds = join_holds(&page->p, holds, n);
+	qsort(holds, page->nr_holds, sizeof(*holds), compare_holds);
+	return n;
 }
 
 static int link_holds(struct linker *l)
 {
 	struct wfg *g = l->g;
-	const struct wfg_hold **holds;
+	struct wfg_hold **holds;
 	u32 n = 0;
 
 	if (!g->holds.n)
@@ -199,8 +204,7 @@ static int link_holds(struct linker *l)
 	for (u32 i = 0; i < n;) {
 		struct wfg_page *page = table_find(&g->pages, holds[i]->h.page);
 
-		give_page_its_holds(page, holds + i, n - i);
-		i += page->nr_holds;
+		i += give_page_its_holds(page, holds + i, n - i);
 	}
 	return 0;
 }

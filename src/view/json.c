@@ -80,7 +80,31 @@ static json_t *object(const struct fact_hold *h)
 	return j;
 }
 
-/* A stack belongs to a hold when one task alone holds it. */
+static json_t *seen_by(const struct wfg_hold *h)
+{
+	json_t *list = json_array();
+
+	append(&list, text(fact_seen_name(h->seen)));
+	if (h->traced)
+		append(&list, text(fact_seen_name(SEEN_TRACE)));
+	return list;
+}
+
+/* Who took it, as far as hooks saw that: it may be gone, and somebody else have it now. */
+static json_t *taker(const struct fact_hold *h)
+{
+	json_t *j;
+
+	if (!h->taker_tid)
+		return json_null();
+	j = json_object();
+	set(&j, "pid", json_integer(h->taker_pid));
+	set(&j, "tid", json_integer(h->taker_tid));
+	set(&j, "comm", text(h->taker_comm));
+	return j;
+}
+
+/* Where it was taken; else a stack belongs to a hold when one task alone holds it. */
 static json_t *holder(const struct wfg_hold *h)
 {
 	static const struct fact_stack none;
@@ -95,9 +119,11 @@ static json_t *holder(const struct wfg_hold *h)
 	set(&j, "target", text(h->h.target));
 	set(&j, "held_s", seconds(h->h.held_ns));
 	set(&j, "refs", json_integer(h->h.refs));
-	set(&j, "kstack", stack(t ? &t->kstack : &none));
+	set(&j, "kstack", stack(h->h.kstack.n ? &h->h.kstack : t ? &t->kstack : &none));
 	set(&j, "ustack", stack(t ? &t->ustack : &none));
 	set(&j, "detail", text(h->h.detail));
+	set(&j, "seen_by", seen_by(h));
+	set(&j, "taken_by", taker(&h->h));
 	return j;
 }
 
