@@ -29,4 +29,33 @@ static __always_inline u64 page_index(struct page *page)
 	return BPF_CORE_READ(page, index);
 }
 
+/* page.flags became a struct with "mm: introduce memdesc_flags_t" (v6.18). */
+static __always_inline bool page_is_large(struct page *page)
+{
+	struct page___memdesc *newer = (void *)page;
+	u64 flags;
+
+	if (bpf_core_field_exists(newer->flags.f))
+		flags = BPF_CORE_READ(newer, flags.f);
+	else
+		flags = BPF_CORE_READ(page, flags);
+	return flags >> bpf_core_enum_value(enum pageflags, PG_head) & 1;
+}
+
+/* Both ways of a tail page to lead to its head: see page_head() in src/collect/pages.c. */
+static __always_inline u64 page_head(u64 addr)
+{
+	struct page___compound_info *newer = (void *)addr;
+	struct page *page = (void *)addr;
+	u64 info = 0;
+
+	if (bpf_core_field_exists(page->compound_head))
+		info = BPF_CORE_READ(page, compound_head);
+	else if (bpf_core_field_exists(newer->compound_info))
+		info = BPF_CORE_READ(newer, compound_info);
+	if (!(info & 1))
+		return addr;
+	return info >> 32 == 0xffffffff ? addr & info & ~1ULL : info - 1;
+}
+
 #endif

@@ -33,13 +33,19 @@ enum {
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_STACK_TRACE = 7,
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
 
 enum {
 	BPF_ANY = 0,
+	BPF_NOEXIST = 1,
 	BPF_F_USER_STACK = 1 << 8,
+	BPF_F_FAST_STACK_CMP = 1 << 9,
 };
+
+#define NULL ((void *)0)
 
 /* What a kprobe program is called with on x86-64; not relocated, its layout is ABI. */
 struct pt_regs {
@@ -111,12 +117,38 @@ struct address_space {
 	struct inode *host;
 };
 
+typedef struct {
+	int counter;
+} atomic_t;
+
 struct page {
+	unsigned long flags;
 	struct address_space *mapping;
 	unsigned long index;
+	unsigned long compound_head;
+	atomic_t _mapcount;
+	atomic_t _refcount;
+};
+
+/* It is a struct since "mm: introduce memdesc_flags_t" (v6.18). */
+struct page___memdesc {
 	struct {
-		int counter;
-	} _refcount;
+		unsigned long f;
+	} flags;
+};
+
+/* compound_head, which may be a mask since (v7.0) */
+struct page___compound_info {
+	unsigned long compound_info;
+};
+
+struct folio {
+	atomic_t _large_mapcount;
+	atomic_t _pincount;
+};
+
+enum pageflags {
+	PG_head,
 };
 
 /* From 6.13 on the member of struct page warns of its use: acc53a0b4c15. */

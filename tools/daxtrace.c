@@ -114,6 +114,7 @@ static struct trace *open_trace(const struct opts *o)
 	struct trace_opts opts = {
 		.ring_bytes = o->ring_bytes,
 		.max_waits = o->max_waits,
+		.max_pins = o->no_pins ? 0 : o->max_pins,
 	};
 
 	return o->no_trace || o->read || o->image_read ? NULL : trace_new(&opts);

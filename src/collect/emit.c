@@ -55,7 +55,8 @@ static void count_hold(struct snap *s, const struct fact_hold *h)
 
 void snap_emit(struct snap *s, const struct fact *f)
 {
-	if (!s->err && f->type == FACT_HOLD)
+	/* what hooks saw are the same references as those that a walker finds */
+	if (!s->err && f->type == FACT_HOLD && f->seen == SEEN_SNAPSHOT)
 		count_hold(s, &f->hold);
 	if (!s->err)
 		s->err = s->sink(s->sink_arg, f);

@@ -12,7 +12,7 @@
 
 struct bpf_object;
 
-enum { HOOK_TARGETS = 2 };
+enum { HOOK_TARGETS = 3 };
 
 struct hook_target {
 	const char *function;

@@ -501,7 +501,7 @@ bool pipe_waits_tell(struct snap *s); /* false: there are no more */
 /* --- walk_*.c: each finds holds of s->pages by one mechanism and emits them */
 struct walker {
 	const char *name;                        /* as --check prints it */
-	const char *costs;                       /* what is not found without it */
+	const char *costs;                       /* what is not found without it; NULL: not told */
 	bool (*available)(const struct snap *s); /* NULL always */
 	int (*walk)(struct snap *s);             /* 0 or -errno */
 };
@@ -530,6 +530,8 @@ bool walk_mappings_available(const struct snap *s);
 int walk_vms(struct snap *s);
 bool walk_vms_available(const struct snap *s);
 int walk_queued(struct snap *s);
+int walk_taken(struct snap *s);
+bool walk_taken_available(const struct snap *s);
 int walk_memory(struct snap *s);
 bool walk_memory_available(const struct snap *s);
 

@@ -119,6 +119,8 @@ static void run_walkers(struct snap *s, bool needed)
 		const struct walker *w = &walkers[i];
 		bool works = !w->available || w->available(s);
 
+		if (!w->costs && !works)
+			continue;
 		snap_probe(s, w->name, works ? PROBE_OK : PROBE_MISSING, works ? NULL : w->costs);
 		if (works && needed && w->walk(s) == -ENOMEM)
 			s->err = -ENOMEM;
@@ -181,6 +183,7 @@ static int look(struct snap *s)
 	err = trace ? trace_begin(s, trace) : 0;
 	read_session(s, &session);
 	err = err ? err : pgmaps_load(s);
+	err = err || !trace || !trace->pins ? err : pins_begin(s, trace->pins);
 	/* without a DAX page there is no waiter, and no reason to unwind every task */
 	if (!err && (s->pgmaps.n || s->pages_by_inode || s->opts->walk_all))
 		err = tasks_load(s);
@@ -190,6 +193,8 @@ static int look(struct snap *s)
 		return err;
 	name_inodes(s);
 	err = trace_works(trace) ? trace_join(s, trace) : 0;
+	if (!err && trace && pins_work(trace->pins))
+		err = pins_read(s, trace->pins);
 	if (err)
 		return err;
 	drop_out_of_scope(s);
@@ -214,6 +219,8 @@ static int look(struct snap *s)
 		trace_tell_freed(s, trace);
 		trace_tell_losses(s, trace);
 	}
+	if (trace && pins_work(trace->pins))
+		pins_tell_losses(s, trace->pins);
 	session.session.dax_devices = s->pgmaps.n;
 	session.session.coherent_idle = idle_is_coherent(s);
 	snap_emit(s, &session);

@@ -84,8 +84,14 @@ struct trace *trace_new(const struct trace_opts *opts)
 {
 	struct trace *t = calloc(1, sizeof(*t));
 
-	if (t)
-		t->opts = *opts;
+	if (!t)
+		return NULL;
+	t->opts = *opts;
+	t->pins = opts->max_pins ? pins_new(opts->max_pins) : NULL;
+	if (opts->max_pins && !t->pins) {
+		free(t);
+		return NULL;
+	}
 	return t;
 }
 
@@ -94,6 +100,7 @@ void trace_free(struct trace *t)
 	if (!t)
 		return;
 	ring_buffer__free(t->ring);
+	pins_free(t->pins);
 	hooks_close(t->hooks);
 	for (u32 i = 0; i < t->nr_names; i++)
 		free(t->names[i].name);

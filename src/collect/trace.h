@@ -11,8 +11,7 @@
 #ifndef DAXTOP_TRACE_H
 #define DAXTOP_TRACE_H
 
-#include "collect/hooks.h"
-#include "collect/snap.h"
+#include "collect/pins.h"
 
 /* A wait that the hooks told of. */
 struct traced {
@@ -42,6 +41,7 @@ struct named;
 
 struct trace {
 	struct trace_opts opts;
+	struct pins *pins;   /* NULL: not asked for */
 	struct hooks *hooks; /* NULL until the first look */
 	struct ring_buffer *ring;
 	struct traced *waits;

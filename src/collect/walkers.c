@@ -29,6 +29,8 @@ const struct walker walkers[] = {
 	  walk_window_available, walk_window },
 	{ "memory search", "references that no walker explains are not searched for",
 	  walk_memory_available, walk_memory },
+	/* what it lacks is told by its hooks */
+	{ "references taken", NULL, walk_taken_available, walk_taken },
 };
 
 const u32 nr_walkers = sizeof(walkers) / sizeof(*walkers);

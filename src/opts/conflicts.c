@@ -48,11 +48,15 @@ static const char *check_output(const struct opts *o)
 	if (o->interval_ns && !watches)
 		return "--interval is between looks: it needs --duration, --count, --until-stuck, "
 		       "--follow, --recorder or a COMMAND";
-	if ((o->no_trace || o->no_pins || o->ring_bytes || o->max_waits) && !watches && !o->check)
-		return "--no-trace, --no-pins, --ringbuf-size and --max-waits are for what watches: "
-		       "one look attaches nothing";
-	if (o->no_trace && (o->no_pins || o->ring_bytes || o->max_waits))
-		return "--no-trace leaves nothing for --no-pins, --ringbuf-size and --max-waits";
+	if ((o->no_trace || o->no_pins || o->ring_bytes || o->max_waits || o->max_pins) &&
+	    !watches && !o->check)
+		return "--no-trace, --no-pins, --ringbuf-size, --max-waits and --max-pins are for "
+		       "what watches: one look attaches nothing";
+	if (o->no_trace && (o->no_pins || o->ring_bytes || o->max_waits || o->max_pins))
+		return "--no-trace leaves nothing for --no-pins, --ringbuf-size, --max-waits and "
+		       "--max-pins";
+	if (o->no_pins && o->max_pins)
+		return "--no-pins leaves nothing for --max-pins";
 	if (o->image_write && watches)
 		return "--image-write saves one look: it excludes what watches";
 	return NULL;

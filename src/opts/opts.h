@@ -51,6 +51,7 @@ struct opts {
 	bool no_pins;
 	u64 ring_bytes;          /* of the buffer between the hooks and us */
 	u64 max_waits;           /* that hooks follow at one time */
+	u64 max_pins;            /* held pages, likewise */
 	const char *image_write; /* NULL no */
 	const char *image_read;  /* NULL no */
 	const char *without;     /* NULL no */

@@ -118,6 +118,8 @@ const struct opt_def opt_table[] = {
 	  .wanted = "a size from 4K to 1G" },
 	{ 0, "max-waits", ARG_REQUIRED, "NUM", WATCHING, "to trace at one time (8192)", DAXTRACE,
 	  IS(NUMBER, max_waits), .max = 1 << 20 },
+	{ 0, "max-pins", ARG_REQUIRED, "NUM", WATCHING, "held pages to trace at one time (32768)",
+	  DAXTRACE, IS(NUMBER, max_pins), .max = 1 << 24 },
 	{ 'w', "write", ARG_REQUIRED, "FILE", RECORDING, "also write a recording", BOTH,
 	  IS(FILE, write) },
 	{ 'r', "read", ARG_REQUIRED, "FILE", RECORDING, "explain a recording, not this machine",
