@@ -26,6 +26,7 @@ from refusals import Lockdown, refusals
 from reflinks import CloneMapped, IntoPinned, Reflinked, ReflinkMapped, SharedDirectIO
 from sockets import network
 from spare import MountNamespace, Woken
+from taken import taken
 from tangles import tangles
 from top import LiveView
 from traced import traced
@@ -102,7 +103,7 @@ def catalogue():
     """Fresh scenarios in the order in which they run on each filesystem."""
     return [*ordinary(), *pipes(), *network(), *packets(), *blockio(), *memscan(), *calls(),
             *shared(), *operations(), *tangles(), *innocents(), *held(), *unusual(), *traced(),
-            *refusals(), *virtiofs()]
+            *taken(), *refusals(), *virtiofs()]
 
 
 def plan(globs, filesystems=stage.MATRIX, turn=(0, 1)):

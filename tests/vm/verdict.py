@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 NUMBER = (int, float)
 TASK = {"pid": int, "tid": int, "comm": str, "uid": int, "start_ns": int, "cgroup": (str, None),
         "exiting": bool}
-HOLDER = {"how": str, "confidence": str, "seen": str, "tasks": [TASK],
+HOLDER = {"how": str, "confidence": str, "seen": str, "seen_by": [str], "tasks": [TASK],
+          "taken_by": ({"pid": int, "tid": int, "comm": str}, None),
           "object": ({"kind": str, "id": str}, None), "target": (str, None),
           "held_s": (NUMBER, None), "refs": int, "kstack": [str], "ustack": [str]}
 FILE = {"path": (str, None), "deleted": bool, "dev": str, "ino": int, "fstype": str,
