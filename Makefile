@@ -161,7 +161,9 @@ demo-top:
 	$(Q)O='$(abspath $(O))' tests/vm/demo --top
 
 bench: $(PROGS) $(BENCH)
+	$(Q)packaging/need --install build vm
 	$(Q)tests/bench/run $(B) $(O)/bench
+	$(Q)O='$(abspath $(O))' tests/vm/pincost
 
 # FUZZ_SECONDS are for each target of tests/fuzz.
 FUZZ_SECONDS ?= 60
