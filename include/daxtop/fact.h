@@ -61,6 +61,7 @@ enum fact_op {
 	OP_UMOUNT,
 	OP_RECLAIM,
 	OP_FAULT,
+	OP_WRITEBACK, /* fsync(2), sync(2) or the flusher, on its way through the pages of the file */
 	OP_MAX,
 };
 
@@ -105,6 +106,9 @@ enum fact_how {
 	HOW_KVM,        /* a virtual machine's memory */
 	HOW_MAPPING,    /* a page table entry; counts as a reference from 6.15 on */
 	HOW_KERNEL,     /* an object of the kernel that no task owns */
+	HOW_FAULT,      /* a page fault, in the middle of which its DAX entry is locked */
+	HOW_WRITEBACK,  /* writeback likewise */
+	HOW_LEASE,      /* a lease, delegation or layout that its holder has to give back */
 	HOW_MAX,
 };
 
@@ -211,6 +215,14 @@ struct fact_wait {
 	enum fact_on on;
 	bool spins;         /* never sleeps but looks at the page again and again, in state R */
 	bool interruptible; /* TASK_INTERRUPTIBLE: any signal ends the sleep */
+	/*
+	 * ON_ENTRY_LOCK, ON_LEASE: number of the lock, which fact_hold.lock has, too; 0 unknown. Of
+	 * an entry lock one that is made up of the address_space and the index, of leases the
+	 * address of the file's struct file_lock_context.
+	 */
+	u64 lock;
+	u64 index;    /* ON_ENTRY_LOCK, lock known: first page of the entry in its file */
+	bool is_free; /* ON_ENTRY_LOCK: nobody had the lock at any of several looks */
 	/* The following only from a trace: the hooks of src/collect/trace.c. */
 	u64 began_ns; /* CLOCK_MONOTONIC when it began; 0 when it was there before the hooks */
 	u32 pages;    /* pages it has waited for, one after the other; 0 unknown */
@@ -231,7 +243,8 @@ struct fact_releaser {
 };
 
 struct fact_hold {
-	u64 page; /* fact_page.id */
+	u64 page; /* fact_page.id; 0: it is of a lock */
+	u64 lock; /* fact_wait.lock of who waits for it; 0: it is of a page */
 	enum fact_how how;
 	enum fact_confidence confidence;
 	u32 refs; /* references of the page that this hold explains; a FOLL_PIN is one */
@@ -245,6 +258,7 @@ struct fact_hold {
 	u64 server;       /* fact_task.id of whom alone can answer the I/O; 0 none, unknown */
 	bool unqueued;    /* I/O or a packet that is in no queue: a driver has it in its own way */
 	u64 held_ns;      /* how long it has been held, ns; FACT_UNKNOWN when not learned */
+	u64 left_ns;      /* lease: until the kernel takes it away; 0 never, FACT_UNKNOWN */
 	u64 drain_bytes;  /* pipe: bytes to read until the page is released; 0 n/a */
 	u32 pipe_user;    /* pipe, socket: uid that made it, when it has no descriptor */
 	bool outbound;    /* socket: sent; the peer's acknowledgement releases it, not the tasks */

@@ -81,6 +81,9 @@ struct wfg_wait {
 	const struct wfg_task *task; /* never NULL */
 	const struct wfg_file *file; /* of the wait, else of its page; NULL unknown */
 	const struct wfg_page *page; /* NULL unknown */
+	/* Of the page, or of the lock that it waits for; strongest confidence first. */
+	const struct wfg_hold *const *holds;
+	u32 nr_holds;
 	/* behind the waiter, directly or through others: longest asleep first */
 	const struct wfg_queued *queued;
 	u32 nr_queued;

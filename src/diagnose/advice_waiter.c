@@ -100,8 +100,8 @@ static void phrase_undone(struct strbuf *sb, const struct wfg_wait *wait)
 /* Ending the waiter also closes its own pipes. */
 static void add_lost_data(struct strbuf *sb, const struct wfg_wait *wait)
 {
-	for (u32 i = 0; wait->page && i < wait->page->nr_holds; i++) {
-		const struct wfg_hold *h = wait->page->holds[i];
+	for (u32 i = 0; i < wait->nr_holds; i++) {
+		const struct wfg_hold *h = wait->holds[i];
 
 		if (h->h.how == HOW_VMSPLICE && h->h.object_id && hold_is_own(h, wait->task))
 			sb_printf(sb, " What nobody has read from %s is lost.", h->h.object_id);

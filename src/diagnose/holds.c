@@ -208,6 +208,7 @@ static void explain_hold(struct verdict *v, const struct wfg_page *page, const s
 		[ENDS_UNKNOWN] = explain_other, [ENDS_READ] = explain_queue,
 		[ENDS_IO] = explain_io,         [ENDS_CALL] = explain_call,
 		[ENDS_UNMAP] = explain_mapping, [ENDS_ITSELF] = explain_kernel,
+		[ENDS_LOCK] = explain_other,
 	};
 	struct strbuf sb = { 0 };
 

@@ -22,6 +22,9 @@ static const struct mechanism mechanisms[HOW_MAX] = {
 	[HOW_KVM] = { ENDS_CALL, "a virtual machine's memory", "", NULL },
 	[HOW_MAPPING] = { ENDS_UNMAP, NULL, "", NULL },
 	[HOW_KERNEL] = { ENDS_ITSELF, NULL, "", NULL },
+	[HOW_FAULT] = { ENDS_LOCK, "a page fault", "", NULL },
+	[HOW_WRITEBACK] = { ENDS_LOCK, "writeback", "", NULL },
+	[HOW_LEASE] = { ENDS_LOCK, "a lease", "", NULL },
 };
 
 const struct mechanism *mechanism_of(enum fact_how how)

@@ -11,6 +11,7 @@ enum ending {
 	ENDS_IO,     /* when I/O completes, whatever its task does */
 	ENDS_CALL,   /* when the task's call ends: a signal that ends the task will do */
 	ENDS_UNMAP,  /* with the page table entry */
+	ENDS_LOCK,   /* no page but a lock: as the finding for that lock says */
 	ENDS_ITSELF, /* when the kernel gets round to it */
 };
 

@@ -137,6 +137,7 @@ static const char *op_noun(enum fact_op op)
 		[OP_UMOUNT] = "umount",
 		[OP_RECLAIM] = "memory reclaim",
 		[OP_FAULT] = "page fault",
+		[OP_WRITEBACK] = "writeback",
 	};
 
 	return nouns[op < OP_MAX ? op : OP_OTHER];
@@ -168,28 +169,44 @@ void phrase_op(struct strbuf *sb, const struct wfg_wait *wait)
 		sb_puts(sb, triggers[wait->w.trigger]);
 }
 
+/* "page 0x1a3 (byte 1716224)" of the lock that an entry lock's waiter sleeps for. */
+static void phrase_entry(struct strbuf *sb, const struct wfg_wait *wait)
+{
+	u64 index = wait->w.index, offset;
+
+	if (!wait->w.lock) {
+		sb_puts(sb, "a page");
+		return;
+	}
+	sb_printf(sb, "page 0x%llx", (unsigned long long)index);
+	if (!__builtin_mul_overflow(index, (u64)WFG_PAGE_SIZE, &offset))
+		sb_printf(sb, " (byte %llu)", (unsigned long long)offset);
+}
+
+void phrase_what(struct strbuf *sb, const struct wfg_wait *wait)
+{
+	if (wait->w.on == ON_ENTRY_LOCK && !wait->page) {
+		sb_puts(sb, "the DAX entry lock of ");
+		phrase_entry(sb, wait);
+	} else if (wait->w.on == ON_LEASE && !wait->page) {
+		sb_puts(sb, "a lease");
+	} else {
+		phrase_page(sb, wait->page);
+	}
+}
+
 static void phrase_sleep(struct strbuf *sb, const struct wfg_wait *wait)
 {
 	sb_puts(sb, " has waited ");
 	phrase_time(sb, wait->age_ns);
-	switch (wait->w.on) {
-	case ON_LOCK:
+	if (wait->w.on == ON_LOCK)
 		sb_puts(sb, " to retake a lock, after it was woken from its wait for ");
-		if (wait->page)
-			phrase_page(sb, wait->page);
-		else
-			sb_puts(sb, "a DAX page");
-		break;
-	case ON_ENTRY_LOCK:
-		sb_puts(sb, " for a DAX entry lock");
-		break;
-	case ON_LEASE:
-		sb_puts(sb, " for a lease");
-		break;
-	default:
+	else
 		sb_puts(sb, " for ");
-		phrase_page(sb, wait->page);
-	}
+	if (wait->w.on == ON_LOCK && !wait->page)
+		sb_puts(sb, "a DAX page");
+	else
+		phrase_what(sb, wait);
 }
 
 void phrase_wait(struct strbuf *sb, const struct wfg_wait *wait)

@@ -22,6 +22,9 @@ void phrase_page(struct strbuf *sb, const struct wfg_page *page);
 /* The page with its file; of an orphan where it is in its device instead. */
 void phrase_page_of_file(struct strbuf *sb, const struct wfg_page *page);
 
+/* What it waits for: "page 0x1a3 (byte 1716224)", "the DAX entry lock of page 0x1a3", "a lease". */
+void phrase_what(struct strbuf *sb, const struct wfg_wait *wait);
+
 /* The operation as a noun: "ftruncate", "hole punch". */
 void phrase_op(struct strbuf *sb, const struct wfg_wait *wait);
 

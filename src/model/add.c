@@ -121,6 +121,7 @@ static struct hold_row *hold_row(struct wfg *g, const struct fact_hold *f)
 
 	if (!f->object_id)
 		return table_append(&g->holds);
+	key = mix(key, &f->lock, sizeof(f->lock));
 	key = mix(key, &f->how, sizeof(f->how));
 	key = mix_string(key, f->object_kind);
 	key = mix_string(key, f->object_id);
@@ -135,6 +136,7 @@ static int add_hold(struct wfg *g, const struct fact_hold *fact, enum fact_seen 
 	struct fact_hold f = *fact;
 	struct hold_row *row;
 
+	f.lock = f.page ? 0 : f.lock;
 	if (copy_hold(&g->arena, &f))
 		return -ENOMEM;
 	row = hold_row(g, &f);

@@ -152,13 +152,15 @@ static int link_hold(struct linker *l, struct wfg_hold *hold)
 	return link_releasers(l, from, hold->h.nr_releasers, &hold->releasers, &hold->nr_releasers);
 }
 
-/* By page, then strongest first. */
+/* By page or lock, then strongest first. */
 static int compare_holds(const void *a, const void *b)
 {
 	const struct wfg_hold *x = *(const struct wfg_hold *const *)a;
 	const struct wfg_hold *y = *(const struct wfg_hold *const *)b;
 	int order = COMPARE(x->h.page, y->h.page);
 
+	if (!order)
+		order = COMPARE(x->h.lock, y->h.lock);
 	if (!order)
 		order = COMPARE(y->h.confidence, x->h.confidence);
 	if (!order)
@@ -179,11 +181,89 @@ static u32 give_page_its_holds(struct wfg_page *page, struct wfg_hold **holds, u
 	return n;
 }
 
+/* How many holds in a row are of what the first one is of. */
+static u32 same_object(struct wfg_hold **holds, u32 left)
+{
+	u32 n = 1;
+
+	while (n < left && holds[n]->h.page == holds[0]->h.page &&
+	       holds[n]->h.lock == holds[0]->h.lock)
+		n++;
+	return n;
+}
+
+static int compare_locks(const void *a, const void *b)
+{
+	const struct wfg_wait *x = *(struct wfg_wait *const *)a;
+	const struct wfg_wait *y = *(struct wfg_wait *const *)b;
+
+	return COMPARE(x->w.lock, y->w.lock);
+}
+
+/* Waits for a lock and no page, by lock; returns how many. */
+static u32 waits_for_locks(struct linker *l, struct wfg_wait **waits)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < l->g->waits.n; i++) {
+		struct wfg_wait *wait = table_row(&l->g->waits, i);
+
+		if (!wait->page && wait->w.lock)
+			waits[n++] = wait;
+	}
+	if (n)
+		qsort(waits, n, sizeof(struct wfg_wait *), compare_locks);
+	return n;
+}
+
+/* Both by lock: all who wait for a lock get the holds of it. */
+static void give_locks(struct linker *l, struct wfg_wait **waits, u32 nr_waits,
+		       struct wfg_hold **holds, u32 nr_holds)
+{
+	for (u32 i = 0, at = 0, n; i < nr_holds; i += n) {
+		u64 lock = holds[i]->h.lock;
+
+		n = same_object(holds + i, nr_holds - i);
+		while (at < nr_waits && waits[at]->w.lock < lock)
+			at++;
+		if (at == nr_waits || waits[at]->w.lock != lock)
+			l->dangling += n;
+		for (; at < nr_waits && waits[at]->w.lock == lock; at++) {
+			waits[at]->holds = (const struct wfg_hold *const *)(holds + i);
+			waits[at]->nr_holds = n;
+		}
+	}
+}
+
+static int link_locks(struct linker *l, struct wfg_hold **holds, u32 n)
+{
+	struct wfg_wait **waits;
+
+	if (!n)
+		return 0;
+	waits = reallocarray(NULL, l->g->waits.n + 1, sizeof(struct wfg_wait *));
+	if (!waits)
+		return -ENOMEM;
+	give_locks(l, waits, waits_for_locks(l, waits), holds, n);
+	free(waits);
+	return 0;
+}
+
+/* Holds that are of a lock have no page, and so come first. */
+static u32 count_of_locks(struct wfg_hold **holds, u32 n)
+{
+	u32 first = 0;
+
+	while (first < n && !holds[first]->h.page)
+		first++;
+	return first;
+}
+
 static int link_holds(struct linker *l)
 {
 	struct wfg *g = l->g;
 	struct wfg_hold **holds;
-	u32 n = 0;
+	u32 n = 0, first;
 
 	if (!g->holds.n)
 		return 0;
@@ -195,18 +275,32 @@ static int link_holds(struct linker *l)
 
 		if (link_hold(l, &row->hold))
 			return -ENOMEM;
-		if (table_find(&g->pages, row->hold.h.page))
+		if (row->hold.h.lock || table_find(&g->pages, row->hold.h.page))
 			holds[n++] = &row->hold;
 		else
 			l->dangling++;
 	}
 	qsort(holds, n, sizeof(*holds), compare_holds);
-	for (u32 i = 0; i < n;) {
+	first = count_of_locks(holds, n);
+	for (u32 i = first; i < n;) {
 		struct wfg_page *page = table_find(&g->pages, holds[i]->h.page);
 
 		i += give_page_its_holds(page, holds + i, n - i);
 	}
-	return 0;
+	return link_locks(l, holds, first);
+}
+
+/* A wait for a page has the holds of that, as many as are left after accounting. */
+static void show_holds(struct wfg *g)
+{
+	for (u32 i = 0; i < g->waits.n; i++) {
+		struct wfg_wait *wait = table_row(&g->waits, i);
+
+		if (!wait->page)
+			continue;
+		wait->holds = wait->page->holds;
+		wait->nr_holds = wait->page->nr_holds;
+	}
 }
 
 int wfg_link(struct wfg *g)
@@ -220,6 +314,7 @@ int wfg_link(struct wfg *g)
 		return -ENOMEM;
 	for (u32 i = 0; i < g->pages.n; i++)
 		account_page(table_row(&g->pages, i));
+	show_holds(g);
 	loss.count = l.dangling;
 	return loss.count ? add_loss(g, &loss) : 0;
 }

@@ -180,6 +180,9 @@ static const struct field wait_fields[] = {
 	FIELD("spins", BOOL, wait.spins),
 	FIELD("began_ns", U64, wait.began_ns),
 	FIELD("pages", U32, wait.pages),
+	FIELD("lock", HEX, wait.lock),
+	FIELD("index", U64, wait.index),
+	FIELD("is_free", BOOL, wait.is_free),
 	{ .name = NULL },
 };
 
@@ -195,6 +198,7 @@ const struct field releaser_fields[] = {
 
 static const struct field hold_fields[] = {
 	FIELD("page", HEX, hold.page, REQUIRED),
+	FIELD("lock", HEX, hold.lock),
 	FIELD("how", WORD, hold.how, .always = true, .words = &hows),
 	FIELD("confidence", WORD, hold.confidence, .always = true, .words = &confidences),
 	FIELD("refs", U32, hold.refs, .always = true),
@@ -209,6 +213,7 @@ static const struct field hold_fields[] = {
 	FIELD("unsent", BOOL, hold.unsent),
 	FIELD("detail", TEXT, hold.detail),
 	FIELD("held_ns", U64, hold.held_ns, .absent = FACT_UNKNOWN),
+	FIELD("left_ns", U64, hold.left_ns),
 	FIELD("drain_bytes", U64, hold.drain_bytes),
 	FIELD("pipe_user", U32, hold.pipe_user, .always = true),
 	FIELD("outbound", BOOL, hold.outbound),

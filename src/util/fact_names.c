@@ -27,6 +27,7 @@ const char *fact_op_name(enum fact_op op)
 		[OP_UMOUNT] = "umount",
 		[OP_RECLAIM] = "reclaim",
 		[OP_FAULT] = "fault",
+		[OP_WRITEBACK] = "writeback",
 	};
 
 	return NAME(names, op);
@@ -91,6 +92,9 @@ const char *fact_how_name(enum fact_how how)
 		[HOW_KVM] = "kvm",
 		[HOW_MAPPING] = "mapping",
 		[HOW_KERNEL] = "kernel",
+		[HOW_FAULT] = "fault",
+		[HOW_WRITEBACK] = "writeback",
+		[HOW_LEASE] = "lease",
 	};
 
 	return NAME(names, how);

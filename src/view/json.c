@@ -124,15 +124,17 @@ static json_t *holder(const struct wfg_hold *h)
 	set(&j, "detail", text(h->h.detail));
 	set(&j, "seen_by", seen_by(h));
 	set(&j, "taken_by", taker(&h->h));
+	if (h->h.how == HOW_LEASE)
+		set(&j, "left_s", h->h.left_ns ? seconds(h->h.left_ns) : json_null());
 	return j;
 }
 
-static json_t *holders(const struct wfg_page *page)
+static json_t *holders(const struct wfg_hold *const *holds, u32 n)
 {
 	json_t *list = json_array();
 
-	for (u32 i = 0; page && i < page->nr_holds; i++)
-		append(&list, holder(page->holds[i]));
+	for (u32 i = 0; i < n; i++)
+		append(&list, holder(holds[i]));
 	return list;
 }
 
@@ -164,6 +166,23 @@ static json_t *pages(const struct wfg_page *page)
 	if (page)
 		append(&list, page_object(page));
 	return list;
+}
+
+/* The entry whose lock is waited for. */
+static json_t *entry(const struct fact_wait *w)
+{
+	u64 offset;
+	json_t *j;
+
+	if (w->on != ON_ENTRY_LOCK || !w->lock)
+		return json_null();
+	if (__builtin_mul_overflow(w->index, (u64)WFG_PAGE_SIZE, &offset))
+		offset = FACT_UNKNOWN;
+	j = json_object();
+	set(&j, "index", number(w->index));
+	set(&j, "offset", number(offset));
+	set(&j, "is_free", json_boolean(w->is_free));
+	return j;
 }
 
 static json_t *device(u32 major, u32 minor)
@@ -256,7 +275,7 @@ static json_t *wait_object(const struct wfg *g, const struct wfg_wait *w)
 	set(&j, "age_s", seconds(w->age_ns));
 	set(&j, "file", file_object(w->file));
 	set(&j, "pages", pages(w->page));
-	set(&j, "holders", holders(w->page));
+	set(&j, "holders", holders(w->holds, w->nr_holds));
 	set(&j, "unattributed_refs", w->page ? json_integer(w->page->unattributed) : json_null());
 	set(&j, "queued", queued(w));
 	set(&j, "kstack", stack(&t->kstack));
@@ -267,6 +286,7 @@ static json_t *wait_object(const struct wfg *g, const struct wfg_wait *w)
 	set(&j, "syscall", text(t->call));
 	set(&j, "began_mono_ns", w->w.began_ns ? json_integer(w->w.began_ns) : json_null());
 	set(&j, "pages_waited", w->w.pages ? json_integer(w->w.pages) : json_null());
+	set(&j, "entry", entry(&w->w));
 	return j;
 }
 
@@ -377,7 +397,7 @@ static json_t *pin_object(const struct wfg *g, const struct wfg_page *page)
 
 	set(&j, "file", file_object(page->file));
 	set(&j, "page", page_object(page));
-	set(&j, "holders", holders(page));
+	set(&j, "holders", holders(page->holds, page->nr_holds));
 	set(&j, "unattributed_refs", json_integer(page->unattributed));
 	set(&j, "waits", waits_for(g, page));
 	return j;

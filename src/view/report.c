@@ -234,9 +234,12 @@ static void say_holder(struct report *r, const struct wfg_hold *h, const struct 
 	if (candidate) {
 		sb_puts(&sb, h->h.detail ? h->h.detail : "no reference was seen");
 	} else {
-		sb_printf(&sb, "%s, %s, ", fact_how_name(h->h.how),
+		sb_printf(&sb, "%s, %s", fact_how_name(h->h.how),
 			  fact_confidence_name(h->h.confidence));
-		phrase_count(&sb, h->h.refs, "reference");
+		if (h->h.page)
+			sb_puts(&sb, ", ");
+		if (h->h.page)
+			phrase_count(&sb, h->h.refs, "reference");
 	}
 	if (h->h.target)
 		sb_printf(&sb, ", to %s", h->h.target);
@@ -247,14 +250,15 @@ static void say_holder(struct report *r, const struct wfg_hold *h, const struct 
 	say_more(r, INDENT_EVIDENCE, h->nr_releasers - n, "tasks");
 }
 
-static void say_holders(struct report *r, const struct wfg_page *page,
+/* waiter: NULL when nobody waits. */
+static void say_holders(struct report *r, const struct wfg_hold *const *holds, u32 nr_holds,
 			const struct wfg_task *waiter)
 {
-	u32 holds = page ? page->nr_holds : 0, n = shown(r, holds, MAX_HOLDERS);
+	u32 n = shown(r, nr_holds, MAX_HOLDERS);
 
 	for (u32 i = 0; i < n; i++)
-		say_holder(r, page->holds[i], waiter);
-	say_more(r, INDENT_EVIDENCE, holds - n, "holders");
+		say_holder(r, holds[i], waiter);
+	say_more(r, INDENT_EVIDENCE, nr_holds - n, "holders");
 }
 
 static void say_queued(struct report *r, const struct wfg_wait *w)
@@ -282,7 +286,7 @@ static void say_evidence(struct report *r, const struct wfg_wait *w)
 	fputs("EVIDENCE\n", r->out);
 	say_waiter(r, w);
 	say_page(r, w->page);
-	say_holders(r, w->page, w->task);
+	say_holders(r, w->holds, w->nr_holds, w->task);
 	say_queued(r, w);
 }
 
@@ -460,7 +464,7 @@ static void say_held_page(struct report *r, const struct wfg_page *page)
 	sb_puts(&sb, ": ");
 	add_page(&sb, page);
 	say(r, "  page       ", INDENT_EVIDENCE, &sb);
-	say_holders(r, page, NULL);
+	say_holders(r, page->holds, page->nr_holds, NULL);
 }
 
 static void add_looked_at(struct strbuf *sb, const struct fact_session *s)

@@ -49,8 +49,8 @@ static bool any_task(const struct wfg_wait *wait, task_test test, const char *ar
 {
 	if (test(&wait->task->t, arg))
 		return true;
-	for (u32 i = 0; wait->page && i < wait->page->nr_holds; i++) {
-		const struct wfg_hold *h = wait->page->holds[i];
+	for (u32 i = 0; i < wait->nr_holds; i++) {
+		const struct wfg_hold *h = wait->holds[i];
 
 		for (u32 j = 0; j < h->nr_releasers; j++)
 			if (test(&h->releasers[j].task->t, arg))
@@ -71,8 +71,8 @@ static bool has_comm(const struct fact_task *t, const char *glob)
 
 static bool has_how(const struct wfg_wait *wait, const char *list)
 {
-	for (u32 i = 0; wait->page && i < wait->page->nr_holds; i++)
-		if (any_item(list, item_is_word, fact_how_name(wait->page->holds[i]->h.how)))
+	for (u32 i = 0; i < wait->nr_holds; i++)
+		if (any_item(list, item_is_word, fact_how_name(wait->holds[i]->h.how)))
 			return true;
 	return false;
 }

@@ -39,7 +39,7 @@ static void add_waiter(struct chain *ch, const struct wfg_wait *w)
 		add(ch, ATTR_NORMAL, "  HOLDS       ", sb);
 	}
 	sb = pane_scratch(ch->t);
-	phrase_page(sb, w->page);
+	phrase_what(sb, w);
 	sb_puts(sb, " of ");
 	phrase_file(sb, w->file);
 	if (w->page) {
@@ -153,12 +153,12 @@ static const struct wfg_wait *add_releaser(struct chain *ch, const struct wfg_re
 /* Returns the wait that the chain goes on with; NULL when it ends here. */
 static const struct wfg_wait *add_link(struct chain *ch, const struct wfg_wait *w)
 {
-	u32 holds = w->page ? w->page->nr_holds : 0;
+	u32 holds = w->nr_holds;
 	const struct wfg_wait *next = NULL;
 
 	add_waiter(ch, w);
 	for (u32 i = 0; i < holds && i < MAX_BRANCHES; i++) {
-		const struct wfg_hold *h = w->page->holds[i];
+		const struct wfg_hold *h = w->holds[i];
 
 		add_object(ch, h);
 		for (u32 j = 0; j < h->nr_releasers && j < MAX_BRANCHES; j++) {

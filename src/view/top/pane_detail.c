@@ -55,11 +55,9 @@ static const struct wfg_task *other_task(const struct top *t, const struct wfg_w
 		return w->queued[0].task;
 	if (row->hold && row->hold->nr_releasers)
 		return row->hold->releasers[0].task;
-	if (!w->page || !w->page->nr_holds || !w->page->holds[0]->nr_releasers)
+	if (!w->nr_holds || !w->holds[0]->nr_releasers)
 		return NULL;
-	return w->page->holds[0]->releasers[0].task != w->task ?
-		       w->page->holds[0]->releasers[0].task :
-		       NULL;
+	return w->holds[0]->releasers[0].task != w->task ? w->holds[0]->releasers[0].task : NULL;
 }
 
 static const char *role(const struct top *t)
@@ -110,7 +108,7 @@ static void add_files(struct top *t, const struct wfg_wait *w)
 	phrase_file(sb, w->file);
 	lines_wrap(&t->lines, ATTR_NORMAL, "    ", "    ", sb->s, NO_LIMIT);
 	sb = pane_scratch(t);
-	phrase_page(sb, w->page);
+	phrase_what(sb, w);
 	if (w->page)
 		sb_printf(sb,
 			  ": references %lld, idle at %lld, pins %lld, mapped %lld, "
@@ -123,8 +121,8 @@ static void add_files(struct top *t, const struct wfg_wait *w)
 
 static void add_holders(struct top *t, const struct wfg_wait *w)
 {
-	for (u32 i = 0; w->page && i < w->page->nr_holds; i++) {
-		const struct wfg_hold *h = w->page->holds[i];
+	for (u32 i = 0; i < w->nr_holds; i++) {
+		const struct wfg_hold *h = w->holds[i];
 
 		for (u32 j = 0; j < h->nr_releasers; j++)
 			if (h->releasers[j].task != w->task)

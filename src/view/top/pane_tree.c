@@ -121,6 +121,8 @@ static void put_file(struct tree_row *r, const struct wfg_wait *w)
 
 	if (w->page && w->page->p.index != FACT_UNKNOWN)
 		sb_printf(sb, " @0x%llx", (unsigned long long)w->page->p.index);
+	else if (!w->page && w->w.on == ON_ENTRY_LOCK && w->w.lock)
+		sb_printf(sb, " @0x%llx", (unsigned long long)w->w.index);
 	if (w->file && w->file->f.deleted)
 		sb_puts(sb, " (deleted)");
 	snprintf(after, sizeof(after), "%s", sb->s);

@@ -222,7 +222,7 @@ static void add_queue(struct rows *r, const struct rows_opts *opts, const struct
 
 static void add_wait(struct rows *r, const struct rows_opts *opts, const struct wfg_wait *w)
 {
-	u32 holds = w->page ? w->page->nr_holds : 0;
+	u32 holds = w->nr_holds;
 	bool unattributed = w->page && w->page->unattributed;
 	struct row row = { .kind = ROW_WAIT, .wait = w, .task = w->task };
 	const struct row *added = add(r, opts, row, holds + unattributed + !!w->nr_queued);
@@ -230,8 +230,7 @@ static void add_wait(struct rows *r, const struct rows_opts *opts, const struct 
 	if (!added || added->folded)
 		return;
 	for (u32 i = 0; i < holds; i++)
-		add_hold(r, opts, w, w->page->holds[i],
-			 i + 1 == holds && !unattributed && !w->nr_queued);
+		add_hold(r, opts, w, w->holds[i], i + 1 == holds && !unattributed && !w->nr_queued);
 	row = (struct row){
 		.kind = ROW_UNATTRIBUTED, .depth = 1, .last = !w->nr_queued, .wait = w
 	};
