@@ -13,6 +13,8 @@ enum finding_code {
 	FINDING_UNBIND,
 	FINDING_DEADLOCK,
 	FINDING_SUSPECTED_DEADLOCK, /* a circle of which not every step was seen */
+	FINDING_ENTRY_LOCK,
+	FINDING_LEASE,
 	FINDING_MAX,
 };
 

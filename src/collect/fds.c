@@ -384,14 +384,14 @@ static u64 first_socket(const struct routes *r)
 	return 0;
 }
 
-struct fact_releaser *fds_releasers(struct snap *s, u64 inode, u32 *n, u64 *via)
+static struct fact_releaser *releasers_of(struct snap *s, struct sought what, u32 *n, u64 *via)
 {
 	struct routes routes = { 0 };
 	struct releasers r = { 0 };
 
 	if (via)
 		*via = 0;
-	add_route(s, &routes, (struct sought){ .inode = inode, .way = WAY_OPEN });
+	add_route(s, &routes, what);
 	for (u32 i = 0; i < routes.n && !s->err; i++) {
 		follow_route(s, &routes, &r, routes.v[i]);
 		if (!i && via)
@@ -400,6 +400,16 @@ struct fact_releaser *fds_releasers(struct snap *s, u64 inode, u32 *n, u64 *via)
 	free(routes.v);
 	*n = r.n;
 	return r.v;
+}
+
+struct fact_releaser *fds_releasers(struct snap *s, u64 inode, u32 *n, u64 *via)
+{
+	return releasers_of(s, (struct sought){ .inode = inode, .way = WAY_OPEN }, n, via);
+}
+
+struct fact_releaser *fds_releasers_of_file(struct snap *s, u64 file, u32 *n)
+{
+	return releasers_of(s, (struct sought){ .file = file, .way = WAY_OPEN }, n, NULL);
 }
 
 u64 fds_file(const struct snap *s, u64 inode)

@@ -9,6 +9,7 @@
  *   self TASK                      kmem.self
  *   now NS                         kmem.now
  *   time SEC NSEC UTC_OFFSET MONO  kmem.time
+ *   tick NS                        kmem.time.tick_ns
  *   task BYTES                     struct task_rec up to its last frame
  *   name ADDRESS TEXT              answer of symbolize
  *   file PATH BYTES                answer of read_file; no BYTES: it was not there

@@ -148,8 +148,13 @@ static int take_time(struct image *im, char *rest)
 	if (next_number(&rest, &sec) || next_number(&rest, &nsec) || next_number(&rest, &offset) ||
 	    next_number(&rest, &mono) || rest)
 		return -EINVAL;
-	im->k.time = (struct kmem_time){ sec, nsec, (s32)offset, mono };
+	im->k.time = (struct kmem_time){ sec, nsec, (s32)offset, mono, im->k.time.tick_ns };
 	return 0;
+}
+
+static int take_tick(struct image *im, char *rest)
+{
+	return next_number(&rest, &im->k.time.tick_ns) || rest ? -EINVAL : 0;
 }
 
 static int take_task(struct image *im, char *rest)
@@ -279,7 +284,7 @@ static const struct {
 	{ "now", take_now },     { "time", take_time },     { "task", take_task },
 	{ "name", take_name },   { "file", take_file },     { "search", take_search },
 	{ "hit", take_hit },     { "scan", take_scan },     { "busy", take_busy },
-	{ "mem", take_mem },     { "end", take_end },
+	{ "mem", take_mem },     { "end", take_end },       { "tick", take_tick },
 };
 
 static int take_line(struct image *im, char *line)

@@ -177,6 +177,7 @@ static void add_header(const struct kmem *k, struct strbuf *sb)
 	sb_printf(sb, "self %llx\nnow %llx\ntime %llx %x %x %llx\n", (unsigned long long)k->self,
 		  (unsigned long long)k->now, (unsigned long long)k->time.sec, k->time.nsec,
 		  k->time.utc_offset, (unsigned long long)k->time.mono_ns);
+	sb_printf(sb, "tick %llx\n", (unsigned long long)k->time.tick_ns);
 }
 
 static void add_memory(void *sb, u64 addr, const u8 *data, size_t len)

@@ -31,7 +31,8 @@
 	X(NET_HOTDATA, "net_hotdata")           \
 	X(MAX_PFN, "max_pfn")                   \
 	X(NR_CPU_IDS, "nr_cpu_ids")             \
-	X(NR_NODE_IDS, "nr_node_ids")
+	X(NR_NODE_IDS, "nr_node_ids")           \
+	X(JIFFIES, "jiffies_64")
 
 enum ksym {
 #define KSYM_ENUM(id, name) KSYM_##id,
@@ -130,6 +131,7 @@ struct kmem_time {
 	u32 nsec;
 	s32 utc_offset; /* seconds east of UTC */
 	u64 mono_ns;    /* CLOCK_MONOTONIC */
+	u64 tick_ns;    /* length of a jiffy; 0 unknown */
 };
 
 struct kmem {

@@ -281,17 +281,20 @@ static int read_clock(struct live *l)
 
 static void read_time(struct kmem_time *t)
 {
-	struct timespec real, mono;
+	struct timespec real, mono, tick;
 	struct tm local;
 
 	clock_gettime(CLOCK_REALTIME, &real);
 	clock_gettime(CLOCK_MONOTONIC, &mono);
+	clock_getres(CLOCK_MONOTONIC_COARSE,
+		     &tick); /* KTIME_LOW_RES, include/linux/hrtimer_defs.h */
 	localtime_r(&real.tv_sec, &local);
 	*t = (struct kmem_time){
 		.sec = real.tv_sec,
 		.nsec = real.tv_nsec,
 		.utc_offset = local.tm_gmtoff,
 		.mono_ns = mono.tv_sec * 1000000000ULL + mono.tv_nsec,
+		.tick_ns = tick.tv_sec * 1000000000ULL + tick.tv_nsec,
 	};
 }
 

@@ -43,6 +43,11 @@ static const struct rule fallocate_rules[] = {
 	{ OP_INSERT_RANGE, 0, ON("ext4_insert_range", "xfs_falloc_insert_range") },
 };
 
+static const struct rule fault_rules[] = {
+	{ OP_FAULT, 0, ON("handle_mm_fault", "dax_iomap_pte_fault", "dax_iomap_pmd_fault") },
+	{ OP_WRITEBACK, 0, ON("dax_writeback_mapping_range") },
+};
+
 static const struct rule remap_rules[] = {
 	{ OP_REFLINK, 0, ON("vfs_clone_file_range", "do_clone_file_range", "vfs_copy_file_range") },
 	{ OP_DEDUPE, 0, ON("vfs_dedupe_file_range", "vfs_dedupe_file_range_one") },
@@ -149,6 +154,21 @@ static struct op op_of_syscall(struct snap *s, struct ktask *t)
 	}
 }
 
+/* An open may wait for a lease though it leaves the file as it is. */
+static bool opens_without_truncate(struct snap *s, struct ktask *t)
+{
+	const struct arch_regs *regs = task_regs(s, t);
+
+	switch (regs ? regs->syscall : -1) {
+	case SYS_open:
+		return !(regs->args[1] & O_TRUNC);
+	case SYS_openat:
+		return !(regs->args[2] & O_TRUNC);
+	default:
+		return task_stack_has(t, "path_openat") && (!regs || regs->syscall != SYS_creat);
+	}
+}
+
 struct op op_of(struct snap *s, struct ktask *t)
 {
 	struct op op;
@@ -157,7 +177,11 @@ struct op op_of(struct snap *s, struct ktask *t)
 		return MATCH(t, evict_rules);
 	if (task_stack_has(t, "vfs_fallocate"))
 		return op_of_fallocate(s, t);
-	op = MATCH(t, remap_rules);
+	if (task_stack_has(t, "__break_lease") && opens_without_truncate(s, t))
+		return (struct op){ OP_OTHER, TRIGGER_NONE };
+	op = MATCH(t, fault_rules);
+	if (op.op == OP_OTHER)
+		op = MATCH(t, remap_rules);
 	if (op.op == OP_OTHER)
 		op = MATCH(t, rules);
 	return op.op == OP_OTHER ? op_of_syscall(s, t) : op;

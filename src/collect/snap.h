@@ -5,7 +5,9 @@
  *   tasks.c      every task, with its kernel stack as text
  *   pgmaps.c     which struct pages are fsdax
  *   waits.c      who sleeps on one of them
- *   spins.c      who looks at one of them again and again instead
+ *   entry_locks.c  who sleeps for the lock of an entry of a DAX file instead
+ *   leases.c     or for a lease of one
+ *   spins.c      who looks at one of them again and again
  *   pages.c      what the page says: file, index, references
  *   held.c       which pages are held that nobody waits for, if that was asked
  *   fds.c        every open file of every task
@@ -84,6 +86,9 @@ struct kwait {
 	u64 key;   /* of the wait queue entry; 0 when found by its stack */
 	u64 wbqe;  /* address of the wait queue entry; 0 likewise */
 	enum fact_on on;
+	u64 lock;     /* fact_wait.lock */
+	u64 index;    /* of an entry lock: first page of the entry */
+	bool is_free; /* of an entry lock: fact_wait.is_free */
 	bool spins;   /* see spins.c */
 	bool traced;  /* not seen here but by a trace */
 	struct op op; /* of one that spins or is traced; of others see op_of() */
@@ -231,6 +236,12 @@ int waits_add(struct snap *s, struct kwait w); /* 0 or -ENOMEM */
 int waits_add_page(struct snap *s, u64 page, u64 *head);
 bool wait_still_there(struct snap *s, const struct kwait *w);
 
+/* --- entry_locks.c */
+int entry_locks_find(struct snap *s); /* adds to s->waits; 0 or -errno */
+
+/* --- leases.c */
+int leases_find(struct snap *s); /* likewise */
+
 /* --- spins.c */
 int spins_find(struct snap *s); /* adds to s->waits; 0 or -errno */
 
@@ -312,6 +323,8 @@ void fds_free(struct kfds *f);
 struct fact_releaser *fds_releasers(struct snap *s, u64 inode, u32 *n, u64 *via);
 /* The file of a descriptor of a task; 0 none. */
 u64 fds_file(const struct snap *s, u64 inode); /* one that is open; 0 none */
+/* As fds_releasers(), of those that have this very open file. */
+struct fact_releaser *fds_releasers_of_file(struct snap *s, u64 file, u32 *n);
 u64 fd_file(struct snap *s, const struct ktask *t, u64 fd);
 
 /* --- walk_pipes.c */
@@ -542,5 +555,9 @@ int bios_tell(struct snap *s, bios_walk_fn walk, void *what);
 bool walk_queued_available(const struct snap *s);
 int walk_window(struct snap *s);
 bool walk_window_available(const struct snap *s);
+int walk_entry_locks(struct snap *s);
+bool walk_entry_locks_available(const struct snap *s);
+int walk_leases(struct snap *s);
+bool walk_leases_available(const struct snap *s);
 
 #endif

@@ -30,8 +30,12 @@ static void tell_wait(struct snap *s, struct kwait *w)
 		.op = op.op,
 		.trigger = op.trigger,
 		.on = w->on,
+		.lock = w->lock,
+		.index = w->index,
+		.is_free = w->is_free,
 		.spins = w->spins,
-		.interruptible = !w->spins && w->on == ON_PAGE && t->r.state & TASK_INTERRUPTIBLE,
+		.interruptible = !w->spins && t->r.state & TASK_INTERRUPTIBLE &&
+				 (w->on == ON_PAGE || w->on == ON_LEASE),
 		.began_ns = w->began_ns,
 		.pages = w->pages,
 	};

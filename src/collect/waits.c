@@ -8,7 +8,8 @@
  * around it is consistent, and it reads the same again afterwards.
  *
  * A waiter that was just woken is off the list, retaking the lock it had dropped to sleep. It is
- * found by its stack; and so are all where the kernel hides the table.
+ * found by its stack; and so are all where the kernel hides the table. Those who sleep for something
+ * else of a DAX file are found by entry_locks.c and leases.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -281,6 +282,8 @@ static int find_once(struct snap *s, u32 *torn)
 {
 	int err = have_table(s) ? walk_table(s, torn) : 0;
 
+	err = err ? err : entry_locks_find(s);
+	err = err ? err : leases_find(s);
 	return err ? err : find_by_stack(s, torn);
 }
 

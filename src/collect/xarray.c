@@ -48,6 +48,44 @@ static int walk_entries(struct walk *w, u64 *entries, u32 n, u32 depth)
 	return err || !kept ? err : w->fn(w->arg, entries, kept);
 }
 
+/* Behind the first slot of an entry that spans several, the others name it (xa_mk_sibling()). */
+static bool is_sibling(u64 entry)
+{
+	return (entry & 3) == INTERNAL && entry >> 2 < XARRAY_CHUNK - 1;
+}
+
+static u64 load_slot(struct kmem *k, u64 node, u64 slot)
+{
+	u64 entry;
+
+	return kmem_read(k, kmem_at(k, node, KF_XA_NODE_SLOTS) + slot * sizeof(entry), &entry,
+			 sizeof(entry)) ?
+		       0 :
+		       entry;
+}
+
+u64 xarray_load(struct kmem *k, u64 xarray, u64 index)
+{
+	u64 entry, shift;
+
+	if (!kmem_has(k, KF_XA_NODE_SHIFT) || !xarray_available(k) ||
+	    kmem_get(k, xarray, KF_XA_HEAD, &entry))
+		return 0;
+	if (!is_node(entry))
+		return index ? 0 : entry;
+	for (u32 depth = 0; depth < DEPTH_MAX && is_node(entry); depth++) {
+		u64 node = entry & ~3ULL;
+
+		if (kmem_get(k, node, KF_XA_NODE_SHIFT, &shift) || shift > 63 ||
+		    (!depth && index >> shift >= XARRAY_CHUNK))
+			return 0;
+		entry = load_slot(k, node, index >> shift & (XARRAY_CHUNK - 1));
+		if (is_sibling(entry))
+			entry = load_slot(k, node, entry >> 2);
+	}
+	return is_node(entry) || (entry & 3) == INTERNAL ? 0 : entry;
+}
+
 bool xarray_available(const struct kmem *k)
 {
 	return kmem_has(k, KF_XA_HEAD) && kmem_has(k, KF_XA_NODE_SLOTS);

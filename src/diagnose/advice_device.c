@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "diagnose/advice.h"
+#include "diagnose/phrase.h"
 
 #define DIGITS "0123456789"
 /*
@@ -50,18 +51,31 @@ void advice_add_lost_wakeup(struct strbuf *sb, const struct wfg_page *page)
 			    "wake-up.");
 }
 
+/* What comes of it when the I/O completes; of a lock there is one holder. */
+static void add_outcome(struct strbuf *sb, const struct verdict *v, s64 refs)
+{
+	if (v->wait->page) {
+		advice_add_outcome(sb, v->wait, refs);
+		advice_add_lost_wakeup(sb, v->wait->page);
+		return;
+	}
+	sb_puts(sb, " the lock is released and the ");
+	phrase_op(sb, v->wait);
+	sb_puts(sb, " goes on; nothing is lost.");
+}
+
 static void advise_dm(struct verdict *v, const char *name, int len, s64 refs)
 {
+	const char *proof = v->wait->page ? "advice-dio" : "advice-entry-lock";
 	struct strbuf action = { 0 }, effect = { 0 };
 
 	sb_printf(&action, "dmsetup info %.*s", len, name);
 	sb_puts(&effect, "Shows whether the device is SUSPENDED; changes nothing.");
-	verdict_advice(v, ADVICE_COMMAND, "advice-dio", &action, &effect);
+	verdict_advice(v, ADVICE_COMMAND, proof, &action, &effect);
 	sb_printf(&action, "dmsetup resume %.*s", len, name);
 	sb_puts(&effect, "Lets a suspended device go on: when the I/O completes,");
-	advice_add_outcome(&effect, v->wait, refs);
-	advice_add_lost_wakeup(&effect, v->wait->page);
-	verdict_advice(v, ADVICE_COMMAND, "advice-dio", &action, &effect);
+	add_outcome(&effect, v, refs);
+	verdict_advice(v, ADVICE_COMMAND, proof, &action, &effect);
 }
 
 static void advise_thaw(struct verdict *v, const struct wfg_hold *h, s64 refs)
@@ -71,8 +85,7 @@ static void advise_thaw(struct verdict *v, const struct wfg_hold *h, s64 refs)
 	sb_printf(&action, "fsfreeze -u %s", h->h.frozen);
 	sb_puts(&effect, "Thaws the filesystem that the I/O has to be written to: when it "
 			 "completes,");
-	advice_add_outcome(&effect, v->wait, refs);
-	advice_add_lost_wakeup(&effect, v->wait->page);
+	add_outcome(&effect, v, refs);
 	verdict_advice(v, ADVICE_COMMAND, "advice-loop", &action, &effect);
 }
 
@@ -83,8 +96,7 @@ static void advise_limit(struct verdict *v, const struct wfg_hold *h, s64 refs)
 	sb_printf(&action, "Raise or remove the limit in io.max of cgroup %s%s%s.", h->h.limit,
 		  h->h.target ? " for " : "", h->h.target ? h->h.target : "");
 	sb_puts(&effect, "The I/O goes on at once; when it completes,");
-	advice_add_outcome(&effect, v->wait, refs);
-	advice_add_lost_wakeup(&effect, v->wait->page);
+	add_outcome(&effect, v, refs);
 	verdict_advice(v, ADVICE_SENTENCE, "iomax-aio", &action, &effect);
 }
 
@@ -96,8 +108,7 @@ static void advise_unqueued_dm(struct verdict *v, const char *name, int len, s64
 	sb_puts(&effect,
 		"It names the target that keeps the I/O; a delay target passes on all that "
 		"it keeps when it is suspended and resumed. When the I/O completes,");
-	advice_add_outcome(&effect, v->wait, refs);
-	advice_add_lost_wakeup(&effect, v->wait->page);
+	add_outcome(&effect, v, refs);
 	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
 }
 

@@ -19,6 +19,8 @@ static const struct rule rules[] = {
 	{ FINDING_DEADLOCK, NULL, deadlock_explain, true },
 	{ FINDING_LOST_WAKEUP, lost_wakeup_applies, lost_wakeup_explain, false },
 	{ FINDING_SUSPECTED_DEADLOCK, NULL, deadlock_explain, false },
+	{ FINDING_ENTRY_LOCK, entry_lock_applies, entry_lock_explain, false },
+	{ FINDING_LEASE, lease_applies, lease_explain, false },
 	{ FINDING_BLOCKED, blocked_applies, blocked_explain, false },
 };
 #define NR_RULES (sizeof(rules) / sizeof(rules[0]))
@@ -228,6 +230,10 @@ const char *finding_code_name(enum finding_code code)
 		return "SUSPECTED_DEADLOCK";
 	case FINDING_LOST_WAKEUP:
 		return "LOST_WAKEUP";
+	case FINDING_ENTRY_LOCK:
+		return "ENTRY_LOCK";
+	case FINDING_LEASE:
+		return "LEASE";
 	case FINDING_UNPROTECTED_FREE:
 		return "UNPROTECTED_FREE";
 	case FINDING_UNBIND:
@@ -237,21 +243,32 @@ const char *finding_code_name(enum finding_code code)
 	}
 }
 
-/* Whether every reference of a busy page was seen. */
-static bool page_is_exact(const struct wfg_page *page)
+static bool none_is_likely(const struct wfg_hold *const *holds, u32 n)
 {
-	if (!page->busy || page->unattributed)
-		return false;
-	for (u32 i = 0; i < page->nr_holds; i++)
-		if (page->holds[i]->h.confidence == CONF_LIKELY)
+	for (u32 i = 0; i < n; i++)
+		if (holds[i]->h.confidence == CONF_LIKELY)
 			return false;
 	return true;
 }
 
-/* Whether every reference that keeps the waiter asleep was seen. */
+/* Whether every reference of a busy page was seen. */
+static bool page_is_exact(const struct wfg_page *page)
+{
+	return page->busy && !page->unattributed && none_is_likely(page->holds, page->nr_holds);
+}
+
+/* Whether all that keeps the waiter asleep was seen. */
 static bool all_exact(const struct wfg_wait *wait)
 {
-	return wait->w.on == ON_PAGE && wait->page && page_is_exact(wait->page);
+	if (wait->w.on == ON_PAGE)
+		return wait->page && page_is_exact(wait->page);
+	return !wait->page && wait->nr_holds && none_is_likely(wait->holds, wait->nr_holds);
+}
+
+static bool is_deadlock(enum finding_code code)
+{
+	return code == FINDING_SELF_DEADLOCK || code == FINDING_DEADLOCK ||
+	       code == FINDING_LOST_WAKEUP;
 }
 
 /* Of the device that is to be unbound nothing counts but its pages. */
@@ -277,7 +294,7 @@ int findings_exit_status(const struct wfg *g, const struct findings *f)
 	for (size_t i = 0; i < f->n; i++) {
 		if (!f->f[i].wait)
 			continue;
-		if (f->f[i].code != FINDING_BLOCKED && f->f[i].code != FINDING_SUSPECTED_DEADLOCK)
+		if (is_deadlock(f->f[i].code))
 			return 12;
 		if (status != 11)
 			status = all_exact(f->f[i].wait) ? 10 : 11;

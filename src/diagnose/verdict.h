@@ -36,6 +36,10 @@ void self_deadlock_explain(struct verdict *v);
 void deadlock_explain(struct verdict *v);
 bool lost_wakeup_applies(const struct wfg *g, const struct wfg_wait *wait);
 void lost_wakeup_explain(struct verdict *v);
+bool entry_lock_applies(const struct wfg *g, const struct wfg_wait *wait);
+void entry_lock_explain(struct verdict *v);
+bool lease_applies(const struct wfg *g, const struct wfg_wait *wait);
+void lease_explain(struct verdict *v);
 bool blocked_applies(const struct wfg *g, const struct wfg_wait *wait);
 void blocked_explain(struct verdict *v);
 

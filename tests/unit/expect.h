@@ -80,11 +80,12 @@ static inline const struct wfg_wait *wait_of(const struct look *l, u64 tid)
 static inline void assert_waiter(const struct wfg_wait *w, const json_t *truth)
 {
 	const struct fact_task *t = &w->task->t;
+	const char *on = text(truth, "on");
 
 	assert_int_equal(t->pid, number(truth, "pid"));
 	assert_int_equal(t->state, text(truth, "state")[0]);
 	assert_true(lists_text(truth, "ops", fact_op_name(w->w.op)));
-	assert_int_equal(w->w.on, ON_PAGE);
+	assert_string_equal(fact_on_name(w->w.on), on ? on : "page");
 	assert_int_equal(w->w.interruptible, t->state == 'S');
 	assert_int_equal(t->threads, 1);
 	assert_string_equal(t->cgroup, "/");
@@ -197,6 +198,25 @@ static inline void assert_holders(const struct wfg_wait *w, const json_t *truth)
 	assert_int_equal(w->page->unattributed, 0);
 }
 
+/* Of a lock exactly those who were staged to have it; of an entry lock, the right one. */
+static inline void assert_lock(const struct wfg_wait *w, const json_t *truth)
+{
+	const json_t *holders = json_object_get(truth, "holders");
+
+	assert_null(w->page);
+	assert_int_not_equal(w->w.lock, 0);
+	if (w->w.on == ON_ENTRY_LOCK)
+		assert_int_equal(w->w.index, number(truth, "index"));
+	assert_false(w->w.is_free);
+	assert_int_equal(w->nr_holds, json_array_size(holders));
+	for (u32 i = 0; i < w->nr_holds; i++) {
+		const json_t *holder = json_array_get(holders, i);
+
+		assert_int_equal(w->holds[i]->h.confidence, CONF_EXACT);
+		assert_true(is_holder(w->holds[i], holder));
+	}
+}
+
 static inline void assert_queued(const struct wfg_wait *w, const json_t *truth)
 {
 	assert_int_equal(w->nr_queued, length(truth, "queued"));
@@ -230,8 +250,12 @@ static inline void assert_staged(const struct look *l, const json_t *doc)
 
 		assert_waiter(w, truth);
 		assert_file(w, truth);
-		assert_page(w, truth);
-		assert_holders(w, truth);
+		if (w->w.on == ON_PAGE) {
+			assert_page(w, truth);
+			assert_holders(w, truth);
+		} else {
+			assert_lock(w, truth);
+		}
 		assert_queued(w, truth);
 		assert_findings(l, w, truth);
 	}

@@ -17,6 +17,7 @@ from hang import (HUGE_INDEX, HUGE_PAGES, INDEX, MAIN_OPS, RANGE_OPS, Advice, As
                   SelfClose, SelfExit, SelfTruncate, Session, SharedPipe, Umount)
 from held import held
 from innocents import innocents
+from locks import locks
 from memscan import memscan
 from operations import operations
 from packets import packets
@@ -102,8 +103,8 @@ def unusual():
 def catalogue():
     """Fresh scenarios in the order in which they run on each filesystem."""
     return [*ordinary(), *pipes(), *network(), *packets(), *blockio(), *memscan(), *calls(),
-            *shared(), *operations(), *tangles(), *innocents(), *held(), *unusual(), *traced(),
-            *taken(), *refusals(), *virtiofs()]
+            *shared(), *operations(), *tangles(), *locks(), *innocents(), *held(), *unusual(),
+            *traced(), *taken(), *refusals(), *virtiofs()]
 
 
 def plan(globs, filesystems=stage.MATRIX, turn=(0, 1)):

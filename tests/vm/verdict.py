@@ -261,6 +261,8 @@ def check_wait(document, truth):
     if (wait.get("age_s") or 0) > time.monotonic() - truth.started:
         bad.append(f"age_s is {wait['age_s']}, the waiter has not run that long")
     bad += check_file(wait, truth)
+    if truth.on == "entry_lock" and (wait.get("entry") or {}).get("index") != truth.index:
+        bad.append(f"entry is {wait.get('entry')}, not of page {truth.index}")
     if truth.on == "page":
         bad += check_page(wait, truth)
         bad += check_sum(wait) if wait.get("pages") else []
@@ -303,7 +305,8 @@ COMMANDS = re.compile(r"kill (-[A-Z]+ )?\d+( \d+)*(; kill -CONT( \d+)+)?"
 INSPECTIONS = re.compile(r"dmsetup info [\w./-]+")
 # The names that advice may give as its proof: scenarios follow it and see it work.
 PROOFS = {
-    "advice-coredump", "advice-deadlock", "advice-deadlock-pipe", "advice-deferred", "advice-dio", "advice-fuse", "advice-loop", "advice-nbd",
+    "advice-coredump", "advice-deadlock", "advice-deadlock-pipe", "advice-deferred",
+    "advice-entry-lock", "advice-lease", "lease-limit", "advice-dio", "advice-fuse", "advice-loop", "advice-nbd",
     "advice-orphan", "advice-process-vm", "advice-retouch", "advice-socket", "advice-stopped",
     "advice-vmsplice", "before-unbind", "iomax-aio", "lost-wakeup", "packet-queued", "self/close",
     "self/ftruncate", "unprotected",

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Who has the lock of a DAX entry. The kernel notes it nowhere. But a task that locks one walks the
+ * xarray by a struct xa_state on its stack, in a function that lasts as long as the lock: so a
+ * sleeper has the lock whose stack is in such a function, shows the xarray beside an index in the
+ * entry, and is not itself queued for an entry. A fault first tries to map 2 MiB, which leaves words
+ * of another xa_state behind; its struct vm_fault says which page it is.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "collect/entry_locks.h"
+
+/* A function that sleeps only with the entry locked, or in the queue for it. */
+struct section {
+	enum fact_how how;
+	const char *const *functions;
+};
+
+#define ON(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+static const struct section sections[] = {
+	{ HOW_FAULT, ON("dax_iomap_pte_fault", "dax_iomap_pmd_fault", "dax_iomap_fault") },
+	{ HOW_WRITEBACK, ON("dax_writeback_mapping_range") },
+};
+
+/* Inside of them, but the lock is not taken yet, or taken in part of it. */
+static const char *const unsure[] = { "grab_mapping_entry", NULL };
+
+/* What a task would keep, if it is in one of the sections; NULL it is not. */
+static const struct section *section_of(const struct ktask *t)
+{
+	for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++)
+		if (task_stack_any(t, sections[i].functions))
+			return &sections[i];
+	return NULL;
+}
+
+static bool is_queued(const struct snap *s, u64 task)
+{
+	for (u32 i = 0; i < s->nr_waits; i++)
+		if (s->waits[i].task == task && s->waits[i].on == ON_ENTRY_LOCK)
+			return true;
+	return false;
+}
+
+/* How sure it is that a task has the lock; one without an answer has none. */
+enum answer { ANSWER_NO, ANSWER_MAYBE, ANSWER_YES };
+
+/* What a search of a stack for an index in the entry has found. */
+struct tally {
+	u64 first, pages; /* the entry */
+	bool in, out;
+};
+
+static void count(struct tally *y, u64 index)
+{
+	if (index - y->first < y->pages)
+		y->in = true;
+	else
+		y->out = true;
+}
+
+/* Words may be left over from earlier calls, so two that differ prove nothing. */
+static enum answer answer_of(const struct tally *y)
+{
+	if (!y->in)
+		return ANSWER_NO;
+	return y->out ? ANSWER_MAYBE : ANSWER_YES;
+}
+
+static struct tally tally_of(const struct kwait *w, u64 entry)
+{
+	return (struct tally){ w->index, entry & DAX_ENTRY_PMD ? DAX_PMD_PAGES : 1, false, false };
+}
+
+/* Each xa_state of the file: what writeback stands at. */
+static enum answer walks_entry(struct snap *s, const struct ktask *t, const struct kwait *w,
+			       u64 entry)
+{
+	s64 step = (s->k->field[KF_XA_STATE_INDEX].off - s->k->field[KF_XA_STATE_XA].off) / 8;
+	u64 xa = entry_xarray(s, w->inode), start;
+	struct tally y = tally_of(w, entry);
+	u32 n;
+	const u64 *words = task_stack_words(s, t, &n, &start);
+
+	for (u32 i = 0; step > 0 && i + step < n; i++)
+		if (words[i] == xa)
+			count(&y, words[i + step]);
+	return answer_of(&y);
+}
+
+/* Whether words are a vm_fault of the file: the page has to be where the address is mapped. */
+static bool is_fault(struct snap *s, const u64 *fault, u64 inode)
+{
+	const struct kfield *f = s->k->field;
+	s64 pgoff = (f[KF_FAULT_PGOFF].off - f[KF_FAULT_VMA].off) / 8;
+	s64 address = (f[KF_FAULT_ADDRESS].off - f[KF_FAULT_VMA].off) / 8;
+	struct kget g[] = {
+		{ fault[0], KF_VMA_FILE, 0, 0 },
+		{ fault[0], KF_VMA_START, 0, 0 },
+		{ fault[0], KF_VMA_PGOFF, 0, 0 },
+	};
+	u64 of;
+
+	if (!kmem_is_kernel_ptr(fault[0]) || fault[0] & 7 || kmem_getv(s->k, g, 3) || g[0].err ||
+	    !kmem_is_kernel_ptr(g[0].val) || kmem_get(s->k, g[0].val, KF_FILE_INODE, &of))
+		return false;
+	return of == inode &&
+	       fault[pgoff] == (fault[address] - g[1].val) / ARCH_PAGE_SIZE + g[2].val;
+}
+
+/* Each vm_fault of the file: the page of the fault. */
+static enum answer faults_on_entry(struct snap *s, const struct ktask *t, const struct kwait *w,
+				   u64 entry)
+{
+	const struct kfield *f = s->k->field;
+	s64 pgoff = (f[KF_FAULT_PGOFF].off - f[KF_FAULT_VMA].off) / 8;
+	s64 address = (f[KF_FAULT_ADDRESS].off - f[KF_FAULT_VMA].off) / 8;
+	struct tally y = tally_of(w, entry);
+	u64 start;
+	u32 n;
+	const u64 *words = task_stack_words(s, t, &n, &start);
+
+	for (u32 i = 0; pgoff > 0 && address > 0 && i + pgoff + address < n; i++)
+		if (is_fault(s, words + i, w->inode))
+			count(&y, words[i + pgoff]);
+	return answer_of(&y);
+}
+
+/* A fault shows both; that its xa_state stands at the entry is needed, and its own page decides. */
+static enum answer has_lock(struct snap *s, const struct ktask *t, enum fact_how how,
+			    const struct kwait *w, u64 entry)
+{
+	enum answer walks = walks_entry(s, t, w, entry);
+
+	return walks && how == HOW_FAULT ? faults_on_entry(s, t, w, entry) : walks;
+}
+
+/* "submit_bio_wait" of "submit_bio_wait+0x1/0x2". */
+static const char *innermost(struct snap *s, const struct ktask *t)
+{
+	const char *frame = t->r.nr_stack ? t->frames[0] : NULL;
+
+	return frame ? snap_text(s, "%.*s", (int)strcspn(frame, "+ "), frame) : NULL;
+}
+
+static bool is_on_stack(const struct snap *s, const struct ktask *t, u64 addr)
+{
+	return addr - t->r.stack < s->arch.regs_off;
+}
+
+/* The disk of a bio whose end the task waits for: the bio names something on its stack. */
+static u64 disk_of_bio(struct snap *s, const struct ktask *t, u64 word)
+{
+	struct kbio bio;
+
+	if (bio_read(s, word, &bio) || !bio.end_io || !is_on_stack(s, t, bio.private))
+		return 0;
+	return bio_disk(s, &bio);
+}
+
+/* The disk that a task sleeps for, from what its stack points at; 0 unknown. */
+static u64 disk_of_sleeper(struct snap *s, const struct ktask *t)
+{
+	u64 start, disk = 0;
+	u32 n;
+	const u64 *words = task_stack_words(s, t, &n, &start);
+
+	for (u32 i = 0; i < n && !disk; i++)
+		disk = disk_of_bio(s, t, words[i]);
+	return disk;
+}
+
+static void tell_target(struct snap *s, const struct ktask *t, struct fact_hold *h)
+{
+	const char *where = innermost(s, t);
+	u64 disk = disk_of_sleeper(s, t);
+
+	h->device = disk ? disk_describe(s, disk) : NULL;
+	h->target = h->device;
+	h->detail = where ? snap_text(s, "it sleeps in %s()", where) : NULL;
+}
+
+static void tell_hold(struct snap *s, const struct kwait *w, struct ktask *t, enum fact_how how,
+		      enum fact_confidence confidence)
+{
+	struct fact_releaser releaser = { .task = t->r.task, .fd = -1 };
+	struct fact f = { .type = FACT_HOLD };
+
+	task_tell(s, t);
+	f.hold.lock = w->lock;
+	f.hold.how = how;
+	f.hold.confidence = confidence;
+	f.hold.refs = 1;
+	f.hold.held_ns = task_asleep_ns(s, t);
+	f.hold.pipe_user = UINT32_MAX;
+	f.hold.releasers = &releaser;
+	f.hold.nr_releasers = 1;
+	tell_target(s, t, &f.hold);
+	snap_emit(s, &f);
+}
+
+/* A task found to have the lock, or with two of them to be one that may. */
+struct found {
+	struct ktask *t;
+	enum fact_how how;
+	bool unsure;
+};
+
+enum { FOUND_MAX = 8 };
+
+static u32 find_holders(struct snap *s, const struct kwait *w, u64 entry, struct found *found)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < s->tasks.n && n < FOUND_MAX; i++) {
+		struct ktask *t = &s->tasks.v[i];
+		const struct section *section = task_is_asleep(t) ? section_of(t) : NULL;
+		enum answer answer = section && !is_queued(s, t->r.task) ?
+					     has_lock(s, t, section->how, w, entry) :
+					     ANSWER_NO;
+
+		if (answer)
+			found[n++] = (struct found){
+				t, section->how, answer == ANSWER_MAYBE || task_stack_any(t, unsure)
+			};
+	}
+	return n;
+}
+
+static bool is_first_of_lock(const struct snap *s, u32 i)
+{
+	for (u32 j = 0; j < i; j++)
+		if (s->waits[j].on == ON_ENTRY_LOCK && s->waits[j].lock == s->waits[i].lock)
+			return false;
+	return true;
+}
+
+bool walk_entry_locks_available(const struct snap *s)
+{
+	return kmem_has(s->k, KF_XA_STATE_XA) && kmem_has(s->k, KF_XA_STATE_INDEX) &&
+	       kmem_has(s->k, KF_XA_NODE_SHIFT) && kmem_has(s->k, KF_ENTRY_WAIT_XA) &&
+	       kmem_has(s->k, KF_FAULT_VMA) && kmem_has(s->k, KF_FAULT_PGOFF) &&
+	       kmem_has(s->k, KF_FAULT_ADDRESS);
+}
+
+int walk_entry_locks(struct snap *s)
+{
+	struct found found[FOUND_MAX];
+	u64 entry;
+
+	for (u32 i = 0; i < s->nr_waits && !s->err; i++) {
+		const struct kwait *w = &s->waits[i];
+		u32 n;
+
+		if (w->on != ON_ENTRY_LOCK || !w->lock || !is_first_of_lock(s, i) ||
+		    !entry_is_locked(s, w, &entry))
+			continue;
+		n = find_holders(s, w, entry, found);
+		for (u32 j = 0; j < n; j++)
+			tell_hold(s, w, found[j].t, found[j].how,
+				  n > 1 || found[j].unsure ? CONF_LIKELY : CONF_EXACT);
+	}
+	return 0;
+}

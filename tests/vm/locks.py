@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Hangs on a DAX file in which no page is waited for: the lock of one of its entries, a lease."""
+
+import dataclasses
+import re
+import time
+
+import stage as st
+import verdict
+from hang import SOON, STILL_ASLEEP, Advice, Eviction, PipeHolder, Scenario
+from spare import SlowStage
+from stage import Mismatch
+
+HOLE = 20  # a page that the file lacks: a fault has to allocate it
+ENTRY_WAITS = re.compile(r"\b(get_unlocked_entry|get_next_unlocked_entry|wait_entry_unlocked"
+                         r"(_exclusive)?)\b")
+LEASE_WAITS = re.compile(r"\b__break_lease\b")
+
+
+class Elsewhere:
+    """The waiter sleeps somewhere else than where one that waits for a page does."""
+    sleeps_in = None
+
+    def waits(self, tid):
+        letter = st.state(tid)
+        asleep = letter in ("S", "D") and self.sleeps_in.search(st.read_proc(tid, "stack"))
+        return letter if asleep else ""
+
+    def asleep(self, what, tid, test, state):
+        super().asleep(what, tid, self.waits if test is st.waits_for_page else test, state)
+
+    def still_asleep(self, after):
+        time.sleep(STILL_ASLEEP)
+        if self.waits(self.waiter.tid) != self.state():
+            raise Mismatch(f"the waiter moved on after {after}")
+
+    def is_free(self):
+        return not self.waits(self.waiter.tid)
+
+
+class StuckFault(PipeHolder):
+    """A page fault that has to write zeros to a device that stalls, with the entry locked."""
+
+    def __init__(self):
+        super().__init__()
+        self.stage = None
+
+    def start(self, stage, index):
+        self.stage = stage
+        self.program = stage.start("hold_map", "--untouched", stage.path)
+        stage.suspend()
+        self.program.tell(f"touch {index}")
+        if not st.poll(lambda: st.state(self.program.tid) == "D"):
+            raise Mismatch("the page fault does not wait for its device")
+
+    def truth(self):
+        return verdict.Holder("fault", {self.program.pid}, targets=self.stage.disk.names)
+
+    def end(self, stage, pids, still_asleep):
+        stage.resume()
+        if self.program.line(SOON) != "OK":
+            raise Mismatch("the page fault did not end once its device was resumed")
+
+
+class EntryLock(Elsewhere, Scenario):
+    """
+    A second fault of the same page waits for the first one. A third one, of the next page, is stuck
+    as well: it has the lock of another entry and must not be named.
+    """
+    sleeps_in = ENTRY_WAITS
+
+    def __init__(self, holder, op):
+        super().__init__(holder, op, [StuckFault()], index=HOLE)
+        self.second = self.third = None
+
+    def new_stage(self, session, fstype):
+        return SlowStage(session.kernel, fstype, self.name.replace("/", "."), self.pages)
+
+    def state(self):
+        return "D"
+
+    def start_bystander(self, stage):
+        """It has mapped a page of the file that is there."""
+        with open(stage.path, "r+b") as file:
+            file.truncate(2 * HOLE * st.PAGE)
+        bystander = stage.start("hold_map", "--untouched", stage.path)
+        bystander.order("touch 0")
+        # a stuck fault keeps others from opening the file on XFS
+        self.second = stage.start("hold_map", "--untouched", stage.path)
+        self.third = stage.start("hold_map", "--untouched", stage.path)
+        return bystander
+
+    def start_waiter(self, stage):
+        self.third.tell(f"touch {HOLE + 1}")
+        self.second.tell(f"touch {HOLE}")
+        self.asleep("third fault", self.third.tid, st.state, "D")
+        return self.second
+
+    def truth(self, stage):
+        return dataclasses.replace(super().truth(stage), on="entry_lock")
+
+    def findings(self):
+        return ("ENTRY_LOCK",)
+
+    def proceeds(self, stage):
+        if self.waiter.line(SOON) != "OK":
+            raise Mismatch("the second fault did not end after the first one")
+
+
+class EntryLockAdvice(EntryLock, Advice):
+    pass
+
+
+class Lease(PipeHolder):
+    """A lease that its holder does not give back."""
+
+    def start(self, stage, index):
+        self.program = stage.start("hold_lease", *self.options, stage.path)
+
+    def truth(self):
+        return verdict.Holder("lease", self.program.pids(), kind="lease")
+
+
+class Leased(Elsewhere, Scenario):
+    sleeps_in = LEASE_WAITS
+
+    def file_of_bystander(self, stage):
+        """Who has the file open for writing keeps others from a lease."""
+        return Eviction.file_of_bystander(self, stage)
+
+    def truth(self, stage):
+        return dataclasses.replace(super().truth(stage), on="lease")
+
+    def findings(self):
+        return ("LEASE",)
+
+
+class LeaseAdvice(Leased, Advice):
+    ends_waiter = True
+
+
+class LeaseLimit(Leased):
+    """After a time that an administrator sets the kernel takes the lease away."""
+    LIMIT = "/proc/sys/fs/lease-break-time"
+    SECONDS = 10
+
+    def run(self, session, fstype):
+        with open(self.LIMIT, encoding="ascii") as file:
+            before = file.read()
+        try:
+            self.set_limit(str(self.SECONDS))
+            super().run(session, fstype)
+        finally:
+            self.set_limit(before)
+
+    def set_limit(self, seconds):
+        with open(self.LIMIT, "w", encoding="ascii") as file:
+            file.write(seconds)
+
+    def prove(self, session, stage, log_name):
+        left = self.SECONDS
+        if session.tool:
+            truth = self.truth(stage)
+            document = session.explain(log_name, [truth])
+            left = self.check_left(document, verdict.wait_of(document, truth.tid))
+        self.end_bystander()
+        if not self.waiter.done(left + SOON):
+            raise Mismatch(f"the lease was to be taken away in {left} s")
+
+    def check_left(self, document, wait):
+        left = wait["holders"][0]["left_s"]
+        if left is None or not 0 <= left <= self.SECONDS - (wait["age_s"] or 0) + 1:
+            raise Mismatch(f"left_s is {left} after {wait['age_s']} of {self.SECONDS} s")
+        advice = [advice["do"] for finding in document["findings"] for advice in finding["advice"]]
+        if not any(text.startswith("Wait ") for text in advice):
+            raise Mismatch("patience is not advised")
+        return left
+
+
+def locks():
+    """Fresh scenarios."""
+    ext4, xfs = {"filesystems": ("ext4",)}, {"filesystems": ("xfs",)}
+    return [EntryLock("entry-lock", "fault"), EntryLockAdvice("advice-entry-lock", "fault"),
+            Leased("lease", "truncate", [Lease("read")], **ext4),
+            Leased("lease-write", "open_trunc", [Lease("write")], **xfs),
+            LeaseAdvice("advice-lease", "truncate", [Lease("read")], **xfs),
+            LeaseLimit("lease-limit", "truncate", [Lease("write")], **ext4)]
