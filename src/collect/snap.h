@@ -555,6 +555,8 @@ int bios_tell(struct snap *s, bios_walk_fn walk, void *what);
 bool walk_queued_available(const struct snap *s);
 int walk_window(struct snap *s);
 bool walk_window_available(const struct snap *s);
+int walk_behind(struct snap *s);
+bool walk_behind_available(const struct snap *s);
 int walk_entry_locks(struct snap *s);
 bool walk_entry_locks_available(const struct snap *s);
 int walk_leases(struct snap *s);

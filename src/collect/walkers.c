@@ -31,6 +31,9 @@ const struct walker walkers[] = {
 	  walk_queued_available, walk_queued },
 	{ "DAX window queue", "tasks that need a part of virtiofs's DAX window are not counted",
 	  walk_window_available, walk_window },
+	{ "freeze and lookup queues",
+	  "who freezes a filesystem, or looks up an inode, behind a waiter is not counted",
+	  walk_behind_available, walk_behind },
 	{ "memory search", "references that no walker explains are not searched for",
 	  walk_memory_available, walk_memory },
 	/* what it lacks is told by its hooks */

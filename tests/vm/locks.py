@@ -2,12 +2,16 @@
 """Hangs on a DAX file in which no page is waited for: the lock of one of its entries, a lease."""
 
 import dataclasses
+import os
 import re
+import subprocess
 import time
 
 import stage as st
 import verdict
+from devices import write_text
 from hang import SOON, STILL_ASLEEP, Advice, Eviction, PipeHolder, Scenario
+from operations import Exits, Shrinker
 from spare import SlowStage
 from stage import Mismatch
 
@@ -177,6 +181,91 @@ class LeaseLimit(Leased):
         return left
 
 
+class Freeze(Scenario):
+    """A truncate keeps its filesystem from being frozen, and who freezes it keeps writers out."""
+    filesystems = ("xfs",)
+
+    def __init__(self):
+        super().__init__("freeze", "truncate", [PipeHolder()])
+        self.freezer = self.writer = None
+
+    def new_stage(self, session, fstype):
+        return st.SpareStage(session.kernel, fstype, self.name.replace("/", "."), self.pages)
+
+    def stage(self, stage):
+        super().stage(stage)
+        self.freezer = subprocess.Popen(["fsfreeze", "-f", stage.POINT])
+        stage.at_end.append(lambda: self.thaw(stage))
+        self.asleep("fsfreeze", self.freezer.pid, st.state, "D")
+        self.writer = stage.start("wait_op", "write", f"{stage.path}.other")
+        self.asleep("writer", self.writer.tid, st.state, "D")
+
+    def start_bystander(self, stage):
+        stage.create(f"{stage.path}.other")
+        return super().start_bystander(stage)
+
+    def truth(self, stage):
+        return dataclasses.replace(super().truth(stage),
+                                   queued={self.freezer.pid, self.writer.pid})
+
+    def thaw(self, stage):
+        if self.freezer:
+            self.freezer.wait(st.PATIENCE)
+            self.freezer = None
+            st.run("fsfreeze", "-u", stage.POINT)
+
+    def proceeds(self, stage):
+        super().proceeds(stage)
+        self.thaw(stage)
+        if self.writer.done(SOON) != (1, 0):
+            raise Mismatch("the writer did not proceed once the filesystem was thawed")
+
+
+class Lookup(Shrinker):
+    """Who looks up an inode that is being evicted waits for its end."""
+
+    def __init__(self):
+        super().__init__("drop_caches")
+        self.holder = "lookup"
+        self.opener = None
+
+    def stage(self, stage):
+        super().stage(stage)
+        self.opener = st.Program("hold_map", "--untouched", stage.path)
+        stage.programs.append(self.opener)
+        self.asleep("lookup", self.opener.process.pid, st.state, "D")
+
+    def truth(self, stage):
+        return dataclasses.replace(super().truth(stage), queued={self.opener.process.pid})
+
+    def proceeds(self, stage):
+        super().proceeds(stage)
+        self.opener.wait_ready()
+
+
+class Allocates(Shrinker):
+    """A task that needs memory of its cgroup runs the shrinker itself; freed, it goes on to die."""
+    MOUNT = "/sys/fs/cgroup"
+    GROUP = os.path.join(MOUNT, "reclaim")
+    LIMIT = 48 << 20
+    proceeds = Exits.proceeds
+
+    def __init__(self):
+        super().__init__("allocate")
+
+    def start_waiter(self, stage):
+        if not os.path.exists(os.path.join(self.MOUNT, "cgroup.procs")):
+            st.run("mount", "-t", "cgroup2", "none", self.MOUNT)
+        write_text(os.path.join(self.MOUNT, "cgroup.subtree_control"), "+memory")
+        os.makedirs(self.GROUP, exist_ok=True)
+        write_text(os.path.join(self.GROUP, "memory.max"), str(self.LIMIT))
+        stage.started_by = ("sh", "-c", f'echo $$ >{self.GROUP}/cgroup.procs; exec "$@"', "sh")
+        try:
+            return super().start_waiter(stage)
+        finally:
+            stage.started_by = ()
+
+
 def locks():
     """Fresh scenarios."""
     ext4, xfs = {"filesystems": ("ext4",)}, {"filesystems": ("xfs",)}
@@ -184,4 +273,5 @@ def locks():
             Leased("lease", "truncate", [Lease("read")], **ext4),
             Leased("lease-write", "open_trunc", [Lease("write")], **xfs),
             LeaseAdvice("advice-lease", "truncate", [Lease("read")], **xfs),
-            LeaseLimit("lease-limit", "truncate", [Lease("write")], **ext4)]
+            LeaseLimit("lease-limit", "truncate", [Lease("write")], **ext4),
+            Freeze(), Lookup(), Allocates()]

@@ -165,8 +165,9 @@ class Evicted(Eviction):
     """The last reference to an inode goes in some way."""
     TRIGGERS = {"rename": "unlink", "munmap": "last_close", "close": "last_close",
                 "gc": "last_close", "exit": "exit", "drop_caches": "shrinker",
+                "allocate": "shrinker",
                 "detach": "umount", "namespace": "umount", "unbind": "device_removal"}
-    OPS = {"drop_caches": ("reclaim",), "detach": ("umount",), "namespace": ("umount",)}
+    OPS = {"drop_caches": ("reclaim",), "allocate": ("reclaim",), "detach": ("umount",), "namespace": ("umount",)}
 
     def __init__(self, op):
         super().__init__("evict", op, [PipeHolder("--close")], needs_counts_from_zero=True)

@@ -11,6 +11,8 @@
  *              kernel collects it
  *   drop_caches  the DAX flag of PATH is cleared, which takes effect once its inode is evicted; a
  *              second name keeps it until the dentry shrinker drops that
+ *   allocate   likewise, but the shrinker runs because memory is allocated: for a cgroup whose
+ *              limit that exceeds
  *   detach     last descriptor below the mount point PATH, which is detached already
  *   namespace  exit of the last task of a mount namespace with a mount of its own
  *   unbind     PATH is the sysfs file to which the name of the device is written, HOW:NAME
@@ -155,6 +157,17 @@ static void prepare_drop_caches(void)
 	close(evict.fd);
 }
 
+static int act_allocate(void)
+{
+	size_t size = 256UL << 20;
+	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	need(memory != MAP_FAILED, "mmap");
+	for (size_t at = 0; at < size; at += PAGE)
+		memory[at] = 1;
+	return 0;
+}
+
 static void prepare_detach(void)
 {
 	evict.fd = open(evict.path, O_RDONLY);
@@ -188,6 +201,7 @@ static const struct {
 	{ "rename", prepare_rename, act_rename },
 	{ "gc", prepare_gc, act_gc },
 	{ "drop_caches", prepare_drop_caches, drop_dentries },
+	{ "allocate", prepare_drop_caches, act_allocate },
 	{ "detach", prepare_detach, act_close },
 	{ "namespace", prepare_namespace, act_exit },
 	{ "unbind", NULL, act_unbind },
