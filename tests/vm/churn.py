@@ -2,13 +2,12 @@
 """A workload that takes new references as fast as old ones go: the waiter never gets to the end."""
 
 import json
-import signal
-import subprocess
 
 import stage as st
 import verdict
-from hang import SOON, PipeHolder
+from hang import PipeHolder
 from stage import Mismatch
+from traced import Watch
 from variations import WithVerdict
 
 
@@ -24,7 +23,8 @@ class Churn(WithVerdict):
         def is_there():
             wait = verdict.wait_of(json.loads(session.daxtrace("-J")[1]), self.waiter.tid)
             return wait and wait["pages"] and wait["pages"][0]["index"] == index
-        if not st.poll(is_there):
+        # two looks of ours: between them falls one of the watch
+        if not (st.poll(is_there) and is_there()):
             raise Mismatch(f"the waiter does not go on to page {index}")
 
     def go_on(self, session, stage):
@@ -45,17 +45,10 @@ class Churn(WithVerdict):
                         if wait["id"] in finding["waits"])
 
     def prove(self, session, stage, log_name):
-        watch = subprocess.Popen([session.tool, "-J", "-d", "60s", "--interval", "100ms",
-                                  "--search=off"], stdin=subprocess.DEVNULL,
-                                 stdout=subprocess.PIPE, encoding="utf-8")
-        try:
+        with Watch(session, "--search=off", interval="100ms").hooked() as watch:
             self.waits_for(session, self.index)
             self.go_on(session, stage)
-            watch.send_signal(signal.SIGINT)
-            document = json.loads(watch.communicate(timeout=st.PATIENCE + SOON)[0])
-        finally:
-            watch.kill()
-            watch.wait()
+            document = watch.stop()
         wait = verdict.wait_of(document, self.waiter.tid)
         if not wait or f"go on to another page {len(self.PAGES)} times" not in \
                 self.texts(document, wait):

@@ -194,6 +194,7 @@ class Scenario:
     last = 0              # the higher, the later it runs: 1 leaves a task stuck for ever
     filesystems = tuple(st.FILESYSTEMS)
     options = ()          # of the tool
+    soon = SOON           # seconds in which the waiter proceeds once all holders have ended
 
     def __init__(self, holder, op, holders, **settings):
         self.holder, self.op, self.holders = holder, op, holders
@@ -312,7 +313,7 @@ class Scenario:
                        self.still_asleep)
 
     def proceeds(self, stage):
-        result = self.waiter.done(STILL_ASLEEP if self.may_miss_wakeup(stage) else SOON)
+        result = self.waiter.done(STILL_ASLEEP if self.may_miss_wakeup(stage) else self.soon)
         if result is None and self.may_miss_wakeup(stage):
             st.run("sh", "-c", f"kill -STOP {self.waiter.pid}; kill -CONT {self.waiter.pid}")
             result = self.waiter.done(SOON)

@@ -86,6 +86,11 @@ class Queued(Packet):
         self.device.release()
 
 
+class Vsock(Searched):
+    """Packets of a closed socket stay for VSOCK_CLOSE_TIMEOUT, 8 s, if its peer says nothing."""
+    soon = 12
+
+
 def packets():
     """Each is of networking alone, so one filesystem is enough."""
     one = {"filesystems": ("ext4",)}
@@ -93,4 +98,4 @@ def packets():
             for way in ("queued", "gone")] + \
         [KeptOrCopied("packet-cork", "truncate", [Packet("cork", "socket")], **one),
          KeptOrCopied("packet-tls", "truncate", [Packet("tls", "unknown", ("likely",))], **one),
-         Searched("packet-vsock", "truncate", [Packet("vsock", "zerocopy")], **one)]
+         Vsock("packet-vsock", "truncate", [Packet("vsock", "zerocopy")], **one)]

@@ -30,6 +30,10 @@ VARIANTS = (
     "*/fuse-interrupted/*", "*/packet-gone/*", "*/packet-cork/*",
     # the same on the other filesystem
     "xfs/aio/*", "xfs/io_uring/*", "xfs/lost-wakeup/*", "xfs/self/ftruncate", "ext4/*/fallocate",
+    # what is far from the kernel, or takes long
+    "*/recorded/*", "*/churn/*", "*/woken/*", "*/lease-limit/*", "*/innocents-rdma/*", "*/tree/*",
+    "*/deadlock-fuse/*", "*/suspected/*", "*/taken*/*", "xfs/traced/*", "xfs/traced-freed/*",
+    "xfs/entry-lock/*", "ext4/multipath-bio/*", "*/packet-tls/*",
     # what does not depend on the kernel
     "*/advice-*/*",
     "*/paths/*", "*/hidden-*/*", "*/capabilities/*", "*/signals-*/*", "*/mountns/*", "*/hostile/*",
