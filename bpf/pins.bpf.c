@@ -188,17 +188,35 @@ static __noinline int take(void *regs, u64 page, u32 refs, u32 flags)
 	return 0;
 }
 
+/*
+ * Whether all that one task took stays although so many are released now: then it was duplicated
+ * unseen, as NFS does with get_page(). Of several tasks nobody could tell whose it was.
+ */
+static __always_inline bool stays(const struct pin_page *p, u64 head, u32 refs, u32 kind)
+{
+	struct pin_counts now, before = p->before;
+	s32 others, left = (s32)(p->taken - p->released);
+
+	if (p->others || p->takers[1].task)
+		return false;
+	read_counts(&now, head);
+	others = pin_refs(&before, idle_refs, kind, one_kind);
+	return pin_refs(&now, idle_refs, kind, one_kind) - (s32)refs - (others > 0 ? others : 0) >=
+	       left;
+}
+
 static __noinline int release(u64 page, u32 refs, u32 kind)
 {
-	u64 task = bpf_get_current_task(), key;
+	u64 task = bpf_get_current_task(), head, key;
 	struct pin_page *p;
 	u32 i;
 
 	if (!is_dax(page))
 		return 0;
-	key = page_head(page) | kind;
+	head = page_head(page);
+	key = head | kind;
 	p = bpf_map_lookup_elem(&pinned, &key);
-	if (!p)
+	if (!p || stays(p, head, refs, kind))
 		return 0;
 	__sync_fetch_and_add(&p->released, refs);
 	for (i = 0; i < PIN_TAKERS; i++)

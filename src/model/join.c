@@ -15,9 +15,11 @@ struct joint {
 	u32 n;
 };
 
+/* Of a candidate no look has seen a reference: there is nothing to be one with. */
 static bool is_found(const struct wfg_hold *h)
 {
-	return h->seen == SEEN_SNAPSHOT && h->h.how != HOW_MAPPING;
+	return h->seen == SEEN_SNAPSHOT && h->h.how != HOW_MAPPING &&
+	       h->h.confidence != CONF_CANDIDATE;
 }
 
 /* A page in a pipe may be moved on to a socket, and I/O be known only by its kind. */
@@ -88,8 +90,6 @@ static void learn(struct wfg_hold *found, const struct wfg_hold *taken, u32 refs
 		      (taken->h.held_ns != FACT_UNKNOWN &&
 		       (found->h.held_ns == FACT_UNKNOWN || taken->h.held_ns > found->h.held_ns));
 
-	if (found->h.confidence == CONF_CANDIDATE)
-		found->h.refs = refs;
 	if (refs >= found->h.refs && taken->h.confidence > found->h.confidence)
 		found->h.confidence = taken->h.confidence;
 	if (!found->nr_releasers && taken->nr_releasers) {
@@ -102,11 +102,9 @@ static void learn(struct wfg_hold *found, const struct wfg_hold *taken, u32 refs
 	found->traced = true;
 }
 
-/* References of a found hold that no taker has been matched with; a candidate takes any number. */
+/* References of a found hold that no taker has been matched with. */
 static u32 room_in(const struct wfg_hold *found, u32 matched)
 {
-	if (found->h.confidence == CONF_CANDIDATE)
-		return UINT32_MAX;
 	return found->h.refs > matched ? found->h.refs - matched : 0;
 }
 
@@ -135,7 +133,7 @@ static s64 found_refs(const struct joint *j)
 	s64 sum = 0;
 
 	for (u32 i = 0; i < j->n; i++)
-		if (is_found(j->holds[i]) && j->holds[i]->h.confidence != CONF_CANDIDATE)
+		if (is_found(j->holds[i]))
 			sum += j->holds[i]->h.refs;
 	return sum;
 }

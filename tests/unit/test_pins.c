@@ -261,7 +261,8 @@ static void likely_becomes_exact(void **state)
 	assert_int_equal(page->holds[0]->releasers[0].fd, 5);
 }
 
-static void candidate_becomes_exact(void **state)
+/* A suspect of whom no look saw a reference: only hooks did. */
+static void candidate_was_not_found(void **state)
 {
 	struct fact_hold h = make_hold(HOW_KVM, CONF_CANDIDATE);
 	struct fact_releaser rel = { .task = task_id(42), .fd = -1 };
@@ -275,8 +276,11 @@ static void candidate_becomes_exact(void **state)
 	scene_taken(s, HOW_KVM, CONF_EXACT, 42, 2);
 	page = scene_page(s);
 	assert_int_equal(page->nr_holds, 1);
+	assert_int_equal(page->holds[0]->seen, SEEN_TRACE);
+	assert_int_equal(page->holds[0]->h.how, HOW_KVM);
 	assert_int_equal(page->holds[0]->h.confidence, CONF_EXACT);
 	assert_int_equal(page->holds[0]->h.refs, 2);
+	assert_int_equal(page->holds[0]->releasers[0].task->t.pid, 42);
 	assert_int_equal(page->unattributed, 0);
 }
 
@@ -365,7 +369,7 @@ int main(void)
 		cmocka_unit_test(asker_is_no_helper),
 		IN_SCENE(both_are_one),
 		IN_SCENE(likely_becomes_exact),
-		IN_SCENE(candidate_becomes_exact),
+		IN_SCENE(candidate_was_not_found),
 		IN_SCENE(unseen_otherwise),
 		IN_SCENE(never_more_than_the_page_has),
 		IN_SCENE(likely_gives_way),
