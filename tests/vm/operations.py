@@ -231,7 +231,7 @@ class UnmountedStage(st.SpareStage):
     """On a spare filesystem that the scenario unmounts."""
 
     def umount(self):
-        if os.path.ismount(self.POINT):
+        if st.is_mounted(self.POINT):
             super().umount()
 
 

@@ -82,6 +82,12 @@ def mount_point(fstype):
     return f"/mnt/{fstype}"
 
 
+def is_mounted(point):
+    """Also if it answers nothing any more, as a filesystem does whose device is gone."""
+    with open("/proc/self/mounts", encoding="utf-8", errors="replace") as file:
+        return any(line.split(" ")[1] == point for line in file)
+
+
 def mount(fstype, device=None, point=None):
     if fstype == "virtiofs":  # which did not know dax=always until 5.17
         run("mount", "-t", fstype, "-o", "dax", VIRTIOFS_TAG, mount_point(fstype))
