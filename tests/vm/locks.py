@@ -196,9 +196,14 @@ class Freeze(Scenario):
         super().stage(stage)
         self.freezer = subprocess.Popen(["fsfreeze", "-f", stage.POINT])
         stage.at_end.append(lambda: self.thaw(stage))
-        self.asleep("fsfreeze", self.freezer.pid, st.state, "D")
+        self.asleep("fsfreeze", self.freezer.pid, self.keeps_out, "D")
         self.writer = stage.start("wait_op", "write", f"{stage.path}.other")
         self.asleep("writer", self.writer.tid, st.state, "D")
+
+    @staticmethod
+    def keeps_out(tid):
+        """Its state once it waits for those who write: before that it may sleep for its own pages."""
+        return st.state(tid) if "percpu_down_write" in st.read_proc(tid, "stack") else ""
 
     def start_bystander(self, stage):
         stage.create(f"{stage.path}.other")
