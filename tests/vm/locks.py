@@ -203,7 +203,7 @@ class Freeze(Scenario):
     @staticmethod
     def keeps_out(tid):
         """Its state once it waits for those who write: before that it may sleep for its own pages."""
-        return st.state(tid) if "percpu_down_write" in st.read_proc(tid, "stack") else ""
+        return st.state(tid) if "freeze_super" in st.read_proc(tid, "stack") else ""
 
     def start_bystander(self, stage):
         stage.create(f"{stage.path}.other")
