@@ -112,7 +112,7 @@ class LiveView(Scenario):
     def replay(self):
         """The recording, on the same screen: the wait is over, and one step back it is there."""
         self.terminal.run(f"clear; {TOOL} -r {RECORDING}")
-        self.wait(lambda screen: re.search(r"REPLAY, look (\d+) of \1\]", screen)
+        self.wait(lambda screen: re.search(r"REPLAY (\d+)/\1\]", screen)
                   and "OK: nobody waits" in screen and "ended 1" in screen, st.PATIENCE)
         for _ in range(8):
             self.terminal.press("t")
