@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/array.h"
+
 enum { GETV_CHUNK = 128, STRING_STEP = 64 };
 
 static const char *const ksym_names[KSYM_MAX] = {
@@ -29,10 +31,32 @@ int kmem_search(struct kmem *k, const struct ksearch *q, struct kfound *found)
 	return k->ops->search ? k->ops->search(k, q, found) : -ENOENT;
 }
 
+int kfound_add(struct kfound *f, u32 max, u64 addr, u64 val)
+{
+	int err;
+
+	if (f->n >= max) {
+		f->lost++;
+		return 0;
+	}
+	err = array_grow(&f->v, f->n, sizeof(*f->v));
+	if (!err)
+		f->v[f->n++] = (struct khit){ addr, val };
+	return err;
+}
+
 int kmem_scan(struct kmem *k, const struct kscan *q, struct kfound *found)
 {
 	*found = (struct kfound){ 0 };
 	return k->ops->scan ? k->ops->scan(k, q, found) : -ENOENT;
+}
+
+bool kmem_has_all(const struct kmem *k, const enum kf *fields, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!kmem_has(k, fields[i]))
+			return false;
+	return true;
 }
 
 int kmem_read(struct kmem *k, u64 addr, void *dst, size_t len)

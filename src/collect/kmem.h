@@ -93,6 +93,9 @@ struct kfound {
 	u64 ns;    /* time it took */
 };
 
+/* One more, or one more lost if there are max. 0 or -ENOMEM. */
+int kfound_add(struct kfound *f, u32 max, u64 addr, u64 val);
+
 /* Struct pages to look at: those at [first, end), whose number is whole. */
 struct kscan {
 	u64 first, end;
@@ -183,6 +186,8 @@ static inline bool kmem_has(const struct kmem *k, enum kf f)
 {
 	return k->field[f].off != KFIELD_MISSING;
 }
+
+bool kmem_has_all(const struct kmem *k, const enum kf *fields, size_t n);
 
 /*
  * A NUL-terminated kernel string of fewer than size bytes. 0 or -EFAULT; buf is terminated in any

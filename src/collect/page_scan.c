@@ -9,9 +9,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "util/array.h"
+#include "util/clock.h"
 
 enum {
 	PIECE_PAGES = 512, /* a subsection (mm/sparse.c): all of its struct pages exist, or none */
@@ -29,14 +28,6 @@ struct scan {
 	char buf[PIECES][PIECE_PAGES * STRUCT_PAGE_MAX];
 	struct kread reads[PIECES];
 };
-
-static u64 now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
-}
 
 static s32 count_at(const char *page, const struct kfield *f)
 {
@@ -71,21 +62,6 @@ static s64 mapped(const struct kmem *k, const char *page, const char *end)
 	return 1LL + count_at(page, f);
 }
 
-static int add_busy(struct scan *s, u64 addr, s32 refs)
-{
-	struct kfound *f = s->found;
-	int err;
-
-	if (f->n >= BUSY_MAX) {
-		f->lost++;
-		return 0;
-	}
-	err = array_grow(&f->v, f->n, sizeof(*f->v));
-	if (!err)
-		f->v[f->n++] = (struct khit){ addr, (u32)refs };
-	return err;
-}
-
 /* Whether a page with references above idle is to be found. */
 static bool is_wanted(struct scan *s, const char *page, const char *end, s64 above)
 {
@@ -111,7 +87,8 @@ static int look_at(struct scan *s, const struct kread *r)
 		s64 above = count_at(p, f) - idle;
 
 		if (above > 0 && is_wanted(s, p, end, above))
-			err = add_busy(s, r->addr + (p - pages), above + idle);
+			err = kfound_add(s->found, BUSY_MAX, r->addr + (p - pages),
+					 (u32)(above + idle));
 	}
 	return err;
 }
@@ -160,7 +137,7 @@ bool pages_scannable(const struct kmem *k)
 
 int pages_scan(struct kmem *k, const struct kscan *q, struct kfound *found)
 {
-	u64 start = now_ns(), at = q->first;
+	u64 start = clock_now(), at = q->first;
 	struct scan *s;
 	s64 done = 0;
 
@@ -176,9 +153,9 @@ int pages_scan(struct kmem *k, const struct kscan *q, struct kfound *found)
 	do {
 		done = read_some(s, at);
 		at += done > 0 ? done : 0;
-	} while (done > 0 && at < q->end && now_ns() - start < q->budget_ns);
+	} while (done > 0 && at < q->end && clock_now() - start < q->budget_ns);
 	free(s);
 	found->left = q->end - at;
-	found->ns = now_ns() - start;
+	found->ns = clock_now() - start;
 	return done < 0 ? (int)done : 0;
 }

@@ -11,10 +11,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "collect/arch.h"
-#include "util/array.h"
+#include "util/clock.h"
 
 #define PAGE_TYPE_SHIFT 24 /* enum pagetype is the upper byte of page_type */
 
@@ -43,29 +42,6 @@ struct search {
 	u32 nr_reads;
 };
 
-static u64 now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
-}
-
-static int add_hit(struct search *s, u64 addr, u64 val)
-{
-	struct kfound *f = s->found;
-	int err;
-
-	if (f->n >= HITS_MAX) {
-		f->lost++;
-		return 0;
-	}
-	err = array_grow(&f->v, f->n, sizeof(*f->v));
-	if (!err)
-		f->v[f->n++] = (struct khit){ addr, val };
-	return err;
-}
-
 static int search_words(struct search *s, u64 addr, const u64 *words, u32 n)
 {
 	u64 lo = s->lo, span = s->span;
@@ -73,7 +49,7 @@ static int search_words(struct search *s, u64 addr, const u64 *words, u32 n)
 
 	for (u32 i = 0; i < n && !err; i++)
 		if (words[i] - lo < span && ksearch_wants(s->q, words[i]))
-			err = add_hit(s, addr + i * sizeof(u64), words[i]);
+			err = kfound_add(s->found, HITS_MAX, addr + i * sizeof(u64), words[i]);
 	return err;
 }
 
@@ -204,19 +180,19 @@ static int take_pages(struct search *s, u64 pfn, const char *pages)
 
 static int search_all(struct search *s, u64 max_pfn)
 {
-	u64 size = s->k->field[KF_PAGE].off, start = now_ns(), pfn;
+	u64 size = s->k->field[KF_PAGE].off, start = clock_now(), pfn;
 	static char pages[SUBSECTION_PAGES * STRUCT_PAGE_MAX];
 	int err = 0;
 
 	for (pfn = 0; pfn < max_pfn && !err; pfn += SUBSECTION_PAGES) {
-		if (now_ns() - start > s->q->budget_ns)
+		if (clock_now() - start > s->q->budget_ns)
 			break;
 		if (!kmem_read(s->k, s->q->vmemmap + pfn * size, pages, SUBSECTION_PAGES * size))
 			err = take_pages(s, pfn, pages);
 	}
 	err = err ? err : flush(s);
 	s->found->left = pfn < max_pfn ? (max_pfn - pfn) << ARCH_PAGE_SHIFT : 0;
-	s->found->ns = now_ns() - start;
+	s->found->ns = clock_now() - start;
 	return err;
 }
 

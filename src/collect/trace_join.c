@@ -9,24 +9,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "collect/trace.h"
+#include "util/clock.h"
 
 enum {
 	MISSED_MAX = 2, /* looks that did not find a wait before it is given up */
 	SPINS_MIN = 20, /* looks at a page in a second: nobody who sleeps is woken as often */
 };
-
-#define SECOND 1000000000ULL
-
-static u64 now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * SECOND + ts.tv_nsec;
-}
 
 static struct kwait *wait_of(struct snap *s, u64 task)
 {
@@ -72,7 +62,7 @@ static bool spins(struct traced *w, const struct trace_wait *l)
 
 	w->scans = l->scans;
 	w->at_ns = l->last_ns;
-	return scans > SPINS_MIN && scans > SPINS_MIN * ns / SECOND;
+	return scans > SPINS_MIN && scans > SPINS_MIN * ns / NSEC_PER_SEC;
 }
 
 /* Its hooks see it from now on; when it began they cannot know. */
@@ -80,7 +70,7 @@ static int hand_over(struct snap *s, struct trace *t, const struct kwait *k)
 {
 	const struct kpage *page = page_find(s, k->page);
 	struct ktask *task = task_find(s, k->task);
-	u64 asleep = task ? task_asleep_ns(s, task) : FACT_UNKNOWN, now = now_ns();
+	u64 asleep = task ? task_asleep_ns(s, task) : FACT_UNKNOWN, now = clock_now();
 	struct trace_wait l = { .flags = TRACE_SEEDED, .last_ns = now, .page = k->page };
 	struct traced *w;
 
@@ -164,8 +154,9 @@ static bool is_alive(struct snap *s, const struct traced *w, const struct trace_
 static int judge_missing(struct snap *s, struct trace *t, struct traced *w,
 			 const struct trace_wait *l)
 {
-	u64 now = now_ns();
-	bool recent = now < l->last_ns + SECOND && (!l->left_ns || now < l->left_ns + SECOND);
+	u64 now = clock_now();
+	bool recent = now < l->last_ns + NSEC_PER_SEC &&
+		      (!l->left_ns || now < l->left_ns + NSEC_PER_SEC);
 
 	if (w->ended)
 		return 0;

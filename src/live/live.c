@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "live/parts.h"
@@ -13,14 +12,6 @@
 
 /* How long the start waits for the collector before it shows a screen without an answer. */
 #define FIRST_ANSWER_NS (2 * NSEC_PER_SEC)
-
-u64 live_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
 
 static void take_note(struct live *p, const char *note)
 {
@@ -132,7 +123,7 @@ static void run_once(struct live *p)
 	};
 	u64 now;
 
-	if (poll(fds, 3, sleep_ms(p, live_now())) < 0 && errno != EINTR)
+	if (poll(fds, 3, sleep_ms(p, clock_now())) < 0 && errno != EINTR)
 		p->quit = true;
 	if (fds[0].revents)
 		live_read_signal(p);
@@ -142,7 +133,7 @@ static void run_once(struct live *p)
 		p->quit = true; /* the terminal is gone */
 	else if (fds[2].revents)
 		live_read_keys(p);
-	now = live_now();
+	now = clock_now();
 	ask_when_due(p, now);
 	note_silence(p, now);
 	if (!p->batch && !p->quit)
@@ -152,13 +143,13 @@ static void run_once(struct live *p)
 /* What the very first look says decides whether there is anything to show. 0, or -1. */
 static int first_answer(struct live *p)
 {
-	u64 end = live_now() + FIRST_ANSWER_NS;
+	u64 end = clock_now() + FIRST_ANSWER_NS;
 
-	while (!p->looks && !p->top.feed.gone && !p->quit && live_now() < end) {
+	while (!p->looks && !p->top.feed.gone && !p->quit && clock_now() < end) {
 		struct pollfd fds[] = { { .fd = feed_fd(p->feed), .events = POLLIN },
 					{ .fd = p->signals, .events = POLLIN } };
 
-		poll(fds, 2, (end - live_now()) / NSEC_PER_MSEC + 1);
+		poll(fds, 2, (end - clock_now()) / NSEC_PER_MSEC + 1);
 		if (fds[0].revents)
 			read_feed(p);
 		if (fds[1].revents)
@@ -169,7 +160,7 @@ static int first_answer(struct live *p)
 
 static int run(struct live *p)
 {
-	p->asked_ns = live_now();
+	p->asked_ns = clock_now();
 	p->due_ns = p->asked_ns + p->delay_ns;
 	if (first_answer(p) || (!p->batch && !p->quit && live_open_screen(p)))
 		return -1;

@@ -5,10 +5,8 @@
 
 #include "live/feed.h"
 #include "opts/opts.h"
+#include "util/clock.h"
 #include "view/top/top.h"
-
-#define NSEC_PER_MSEC 1000000ULL
-#define NSEC_PER_SEC  1000000000ULL
 
 struct live {
 	const struct opts *o;
@@ -26,9 +24,6 @@ struct live {
 	u64 looks;    /* that came or failed */
 	bool repaint, quit;
 };
-
-/* CLOCK_MONOTONIC, which no change of the date touches. */
-u64 live_now(void);
 
 /* output.c */
 bool live_wants_color(const struct opts *o, bool tty);

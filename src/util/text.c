@@ -6,8 +6,7 @@
 
 #include "util/text.h"
 
-#define NSEC_PER_MSEC 1000000ULL
-#define NSEC_PER_SEC  1000000000ULL
+#include "util/clock.h"
 
 struct range {
 	u32 first, last;

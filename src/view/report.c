@@ -5,6 +5,7 @@
 #include <daxtop/view.h>
 
 #include "diagnose/phrase.h"
+#include "util/clock.h"
 #include "util/text.h"
 #include "view/report.h"
 #include "view/stream.h"
@@ -15,7 +16,6 @@
 #define MAX_VERDICTS 20 /* and of so many not even that */
 #define MAX_ENDS     12 /* waits that are over, likewise */
 #define MAX_PAGES    12 /* held pages, likewise */
-#define NSEC_PER_SEC 1000000000ULL
 
 #define INDENT          "         " /* as wide as a heading with its padding */
 #define INDENT_EVIDENCE "             "

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NSEC_PER_SEC 1000000000ULL
+#include "util/clock.h"
 
 static sigset_t wanted, before;
 
@@ -23,18 +23,10 @@ void pace_block_signals(void)
 	sigprocmask(SIG_BLOCK, &wanted, &before);
 }
 
-u64 pace_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
-}
-
 enum woken pace_until(u64 ns)
 {
 	for (;;) {
-		u64 now = pace_now(), left = ns > now ? ns - now : 0;
+		u64 now = clock_now(), left = ns > now ? ns - now : 0;
 		struct timespec t = { left / NSEC_PER_SEC, left % NSEC_PER_SEC };
 		int sig = sigtimedwait(&wanted, NULL, &t);
 

@@ -14,10 +14,7 @@ enum woken {
 /* From now on these signals are kept for pace_until(); a look that is under way goes on. */
 void pace_block_signals(void);
 
-/* CLOCK_MONOTONIC, ns. */
-u64 pace_now(void);
-
-/* Sleeps until the time; one that is over only looks for a signal. */
+/* Sleeps until that clock_now(); one that is over only looks for a signal. */
 enum woken pace_until(u64 ns);
 
 /*

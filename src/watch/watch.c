@@ -7,6 +7,7 @@
 
 #include <daxtop/view.h>
 
+#include "util/clock.h"
 #include "util/fact_pack.h"
 #include "util/log.h"
 #include "watch/pace.h"
@@ -244,7 +245,7 @@ static bool is_stuck(const struct watch *w)
 /* Sleeps until it is time for the next look; false when there is none: w->end says why. */
 static bool wait_for_next(struct watch *w, u64 *next, u64 deadline)
 {
-	u64 now = pace_now();
+	u64 now = clock_now();
 	enum woken woken;
 
 	while (*next <= now)
@@ -269,7 +270,7 @@ static bool has_ended(struct watch *w, u64 deadline)
 		w->end = END_STUCK;
 	else if (w->count && w->nr_ended >= w->count)
 		w->end = END_COUNT;
-	else if (w->source.live && pace_now() >= deadline)
+	else if (w->source.live && clock_now() >= deadline)
 		w->end = END_DURATION;
 	return w->end != END_DONE;
 }
@@ -298,7 +299,7 @@ static int look_and_keep(struct watch *w, struct refusal *why)
 
 static int watch_looks(struct watch *w, struct refusal *why)
 {
-	u64 start = pace_now(), next = start;
+	u64 start = clock_now(), next = start;
 	u64 deadline = w->duration_ns ? start + w->duration_ns : UINT64_MAX;
 	int ret;
 
