@@ -8,20 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "median.h"
+#include "util/clock.h"
 #include "util/fact_pack.h"
 #include "view/top/top.h"
 
 enum { WAITS = 500, RUNS = 101 };
-
-static u64 now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
 
 static void add(struct strbuf *facts, struct fact f)
 {
@@ -83,19 +76,6 @@ static void add_wait(struct strbuf *facts, u32 i)
 	add(facts, f);
 }
 
-static int compare(const void *a, const void *b)
-{
-	const u64 *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-static u64 median_us(u64 *ns)
-{
-	qsort(ns, RUNS, sizeof(*ns), compare);
-	return ns[RUNS / 2] / 1000;
-}
-
 int main(void)
 {
 	static u64 draw[RUNS], take[RUNS];
@@ -112,17 +92,17 @@ int main(void)
 	if (canvas_resize(&c, 200, 60))
 		return 1;
 	for (int i = 0; i < RUNS; i++) {
-		u64 start = now_ns(), taken;
+		u64 start = clock_now(), taken;
 
 		if (top_take(&t, facts.s, facts.len))
 			return 1;
-		taken = now_ns();
+		taken = clock_now();
 		top_draw(&t, &c);
 		take[i] = taken - start;
-		draw[i] = now_ns() - taken;
+		draw[i] = clock_now() - taken;
 	}
-	printf("%llu %llu\n", (unsigned long long)median_us(draw),
-	       (unsigned long long)median_us(take));
+	printf("%llu %llu\n", (unsigned long long)median_us(draw, RUNS),
+	       (unsigned long long)median_us(take, RUNS));
 	top_free(&t);
 	canvas_free(&c);
 	sb_free(&facts);

@@ -12,6 +12,7 @@
 #include <daxtop/view.h>
 
 #include "../unit/tangle.h"
+#include "median.h"
 
 enum { RUNS = 21 };
 
@@ -21,19 +22,6 @@ static u64 now_ns(void)
 
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-	const u64 *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-static u64 median_us(u64 *ns)
-{
-	qsort(ns, RUNS, sizeof(*ns), compare);
-	return ns[RUNS / 2] / 1000;
 }
 
 static u32 report_lines(const struct wfg *g, const struct findings *f)
@@ -78,7 +66,7 @@ int main(int argc, char **argv)
 		findings_free(&f);
 		wfg_free(g);
 	}
-	printf("%llu %llu %u\n", (unsigned long long)median_us(link),
-	       (unsigned long long)median_us(explain), lines);
+	printf("%llu %llu %u\n", (unsigned long long)median_us(link, RUNS),
+	       (unsigned long long)median_us(explain, RUNS), lines);
 	return 0;
 }
