@@ -220,19 +220,6 @@ static int live_symbolize(struct kmem *k, const u64 *addrs, char **names, size_t
 	return err;
 }
 
-static ssize_t read_small_file(void *path, void *buf, size_t len)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t at = 0;
-	ssize_t got = fd < 0 ? -1 : 1;
-
-	while (got > 0 && at < len) {
-		got = read(fd, (char *)buf + at, len - at);
-		at += got > 0 ? got : 0;
-	}
-	return got < 0 ? -errno : (ssize_t)at;
-}
-
 /*
  * In a child with a deadline: an attribute may wait for a lock that a hung task keeps. Names and
  * numbers of the kernel itself do not, and a fork for each would be most of what an idle look costs.
@@ -245,10 +232,9 @@ static char *live_read_file(struct kmem *k, const char *path)
 
 	(void)k;
 	if (!strncmp(path, never_blocks, strlen(never_blocks)))
-		got = read_small_file((void *)path, buf, sizeof(buf) - 1);
+		got = read_file(path, buf, sizeof(buf) - 1);
 	else
-		got = bounded_call(read_small_file, (void *)path, buf, sizeof(buf) - 1,
-				   SMALL_FILE_TIMEOUT_MS);
+		got = bounded_read_file(path, buf, sizeof(buf) - 1, SMALL_FILE_TIMEOUT_MS);
 	return got < 0 ? NULL : strndup(buf, got);
 }
 

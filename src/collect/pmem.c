@@ -17,20 +17,6 @@ enum { TIMEOUT_MS = 1000, NUMBER_MAX = 32 };
 
 static const char consequence[] = "it is not known whether it is safe to unbind";
 
-static ssize_t read_attribute(void *path, void *buf, size_t len)
-{
-	FILE *f = fopen(path, "re");
-	ssize_t got;
-
-	if (!f)
-		return -errno;
-	got = fread(buf, 1, len, f);
-	if (ferror(f))
-		got = -EIO;
-	fclose(f);
-	return got;
-}
-
 /* An attribute may wait for a lock that who unbinds the device keeps. 0 or -errno. */
 static int read_number(const char *dir, const char *name, u64 *number)
 {
@@ -38,7 +24,7 @@ static int read_number(const char *dir, const char *name, u64 *number)
 	ssize_t got;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	got = bounded_call(read_attribute, path, text, NUMBER_MAX, TIMEOUT_MS);
+	got = bounded_read_file(path, text, NUMBER_MAX, TIMEOUT_MS);
 	if (got < 0)
 		return got;
 	*number = strtoull(text, &end, 0);

@@ -155,3 +155,30 @@ ssize_t bounded_call(bounded_fn fn, void *arg, void *buf, size_t len, int timeou
 	close(fds[0]);
 	return ret;
 }
+
+ssize_t read_file(const char *path, void *buf, size_t len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t at = 0;
+	ssize_t got = fd < 0 ? -errno : 1;
+
+	while (got > 0 && at < len) {
+		got = read(fd, (char *)buf + at, len - at);
+		if (got < 0)
+			got = -errno;
+		at += got > 0 ? got : 0;
+	}
+	if (fd >= 0)
+		close(fd);
+	return got < 0 ? got : (ssize_t)at;
+}
+
+static ssize_t read_file_of(void *path, void *buf, size_t len)
+{
+	return read_file(path, buf, len);
+}
+
+ssize_t bounded_read_file(const char *path, void *buf, size_t len, int timeout_ms)
+{
+	return bounded_call(read_file_of, (void *)path, buf, len, timeout_ms);
+}

@@ -25,6 +25,12 @@ typedef ssize_t (*bounded_fn)(void *arg, void *buf, size_t len);
  */
 ssize_t bounded_call(bounded_fn fn, void *arg, void *buf, size_t len, int timeout_ms);
 
+/* The first len bytes of a file. Returns how many there were, or -errno; may sleep for ever. */
+ssize_t read_file(const char *path, void *buf, size_t len);
+
+/* The same in a bounded_call(). */
+ssize_t bounded_read_file(const char *path, void *buf, size_t len, int timeout_ms);
+
 /*
  * For a child that lives longer: called first in it, it makes the child die with its parent and
  * leaves it fd, as descriptor 3, and /dev/null as 0 to 2. 0, or -1: it is to exit.
