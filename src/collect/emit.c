@@ -83,7 +83,8 @@ void snap_lost(struct snap *s, enum fact_loss_kind kind, const char *where, u64 
 {
 	struct fact f = { .type = FACT_LOSS, .loss = { kind, count, where } };
 
-	snap_emit(s, &f);
+	if (count)
+		snap_emit(s, &f);
 }
 
 void snap_probe(struct snap *s, const char *name, enum fact_probe_state state, const char *costs)

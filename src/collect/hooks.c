@@ -329,6 +329,16 @@ int hooks_map(const struct hooks *h, const char *name)
 	return m ? bpf_map__fd(m) : -1;
 }
 
+u64 hooks_growth(const struct hooks *h, const char *map, u32 counter, u64 *told)
+{
+	u64 n, before = *told;
+
+	if (bpf_map_lookup_elem(hooks_map(h, map), &counter, &n) || n <= before)
+		return 0;
+	*told = n;
+	return n - before;
+}
+
 static int tell_row(const struct hook *hook, struct row *r, fact_sink_fn sink, void *arg)
 {
 	struct fact f = { .type = FACT_PROBE, .probe = { .name = hook->name } };

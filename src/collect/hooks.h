@@ -52,6 +52,12 @@ bool hooks_work(const struct hooks *h);
 /* File descriptor of a map; -1 when nothing could be loaded. */
 int hooks_map(const struct hooks *h, const char *name);
 
+/*
+ * By how much a counter in an array map, of type u64, has grown since it was *told, which it then
+ * is; 0 when the map cannot be read.
+ */
+u64 hooks_growth(const struct hooks *h, const char *map, u32 counter, u64 *told);
+
 /* A FACT_PROBE for each row that this machine can need. 0 or the sink's error. */
 int hooks_tell(const struct hooks *h, fact_sink_fn sink, void *arg);
 

@@ -292,16 +292,9 @@ static void forget_stacks(struct pins *p)
 
 void pins_tell_losses(struct snap *s, struct pins *p)
 {
-	int fd = hooks_map(p->hooks, "lost");
-
-	for (u32 i = 0; i < PIN_LOSS_MAX; i++) {
-		u64 n;
-
-		if (bpf_map_lookup_elem(fd, &i, &n) || n <= p->lost[i])
-			continue;
-		snap_lost(s, LOSS_LOST, loss_names[i], n - p->lost[i]);
-		p->lost[i] = n;
-	}
+	for (u32 i = 0; i < PIN_LOSS_MAX; i++)
+		snap_lost(s, LOSS_LOST, loss_names[i],
+			  hooks_growth(p->hooks, "lost", i, &p->lost[i]));
 	forget_stacks(p);
 }
 

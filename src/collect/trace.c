@@ -272,16 +272,9 @@ int trace_read(struct snap *s, struct trace *t)
 
 void trace_tell_losses(struct snap *s, struct trace *t)
 {
-	int fd = hooks_map(t->hooks, "losses");
-
-	for (u32 i = 0; i < TRACE_LOSS_MAX; i++) {
-		u64 n;
-
-		if (bpf_map_lookup_elem(fd, &i, &n) || n <= t->lost[i])
-			continue;
-		snap_lost(s, LOSS_LOST, loss_names[i], n - t->lost[i]);
-		t->lost[i] = n;
-	}
+	for (u32 i = 0; i < TRACE_LOSS_MAX; i++)
+		snap_lost(s, LOSS_LOST, loss_names[i],
+			  hooks_growth(t->hooks, "losses", i, &t->lost[i]));
 }
 
 void trace_forget(struct trace *t, u64 task)
