@@ -8,6 +8,7 @@
 
 #include "vmlinux.h"
 #include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
 
 /* 2f064a59a11f ("sched: Change task_struct::state", v5.14) renamed state to __state. */
 static __always_inline u32 task_state(struct task_struct *task)
@@ -56,6 +57,18 @@ static __always_inline u64 page_head(u64 addr)
 	if (!(info & 1))
 		return addr;
 	return info >> 32 == 0xffffffff ? addr & info & ~1ULL : info - 1;
+}
+
+/*
+ * An argument of a trampoline's program as a number: of a pointer the verifier lets it compare the
+ * value, no more, and an old kernel must be able to follow its type.
+ */
+static __always_inline u64 argument(u64 *args, u32 n)
+{
+	u64 value = 0;
+
+	bpf_probe_read_kernel(&value, sizeof(value), args + n);
+	return value;
 }
 
 #endif

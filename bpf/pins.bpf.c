@@ -250,15 +250,6 @@ static __noinline int forget(u64 page)
 	return 0;
 }
 
-/* An argument as a number: the verifier lets a trampoline's program compare a pointer, no more. */
-static __always_inline u64 argument(u64 *args, u32 n)
-{
-	u64 value = 0;
-
-	bpf_probe_read_kernel(&value, sizeof(value), args + n);
-	return value;
-}
-
 #define MAY_BE_DAX(page) ((page) >= pages_first && (page) < pages_end)
 
 /*

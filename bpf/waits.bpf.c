@@ -246,15 +246,6 @@ static __always_inline int left(s32 result, bool may_return)
 	return 0;
 }
 
-/* An argument by number, which needs no type that the verifier of an old kernel can follow. */
-static __always_inline u64 argument(u64 *ctx, u32 n)
-{
-	u64 value = 0;
-
-	bpf_probe_read_kernel(&value, sizeof(value), ctx + n);
-	return value;
-}
-
 /* struct page *dax_layout_busy_page_range(mapping, start, end) */
 SEC("fexit")
 int scan_exit(u64 *ctx)
