@@ -77,16 +77,12 @@ u64 entry_xarray(struct snap *s, u64 inode)
 /* The record on a task's own stack. */
 static bool find_record(struct snap *s, const struct ktask *t, struct kwait *w)
 {
-	s64 offset = s->k->field[KF_WQE_PRIVATE].off;
-	u64 start;
-	u32 n;
-	const u64 *words = task_stack_words(s, t, &n, &start);
+	struct stack_scan scan = stack_scan(s, t, KF_WQE_PRIVATE);
 	struct record r, again;
+	u64 wait;
 
-	for (u32 i = offset / 8; i < n; i++) {
-		u64 wait = start + i * 8 - offset;
-
-		if (words[i] != t->r.task || read_record(s, wait, &r) || !is_queued(s, &r))
+	while ((wait = stack_scan_next(&scan))) {
+		if (read_record(s, wait, &r) || !is_queued(s, &r))
 			continue;
 		w->inode = file_of_xarray(s, r.xa);
 		w->index = r.start;
@@ -130,10 +126,7 @@ static bool available(const struct snap *s)
 		KF_ENTRY_WAIT_XA, KF_ENTRY_WAIT_START, KF_MAPPING_I_PAGES,
 	};
 
-	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
-		if (!kmem_has(s->k, needed[i]))
-			return false;
-	return true;
+	return kmem_has_all(s->k, needed, sizeof(needed) / sizeof(*needed));
 }
 
 int entry_locks_find(struct snap *s)

@@ -62,14 +62,11 @@ static bool own_lock(struct snap *s, u64 entry, struct lease *l)
 
 static bool find_own_lock(struct snap *s, const struct ktask *t, struct lease *l)
 {
-	s64 offset = s->k->field[KF_WQE_PRIVATE].off;
-	u64 start;
-	u32 n;
-	const u64 *words = task_stack_words(s, t, &n, &start);
+	struct stack_scan scan = stack_scan(s, t, KF_WQE_PRIVATE);
+	u64 wqe;
 
-	for (u32 i = offset / 8; i < n; i++)
-		if (words[i] == t->r.task &&
-		    own_lock(s, kmem_at(s->k, start + i * 8 - offset, KF_WQE_ENTRY), l))
+	while ((wqe = stack_scan_next(&scan)))
+		if (own_lock(s, kmem_at(s->k, wqe, KF_WQE_ENTRY), l))
 			return true;
 	return false;
 }
@@ -106,10 +103,7 @@ static bool available(const struct snap *s)
 		KF_FLC_FLAGS,   KF_FLC_BLOCKER, KF_FLC_FILE,       KF_INODE_FLCTX, KF_FLCTX_LEASE,
 	};
 
-	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
-		if (!kmem_has(s->k, needed[i]))
-			return false;
-	return true;
+	return kmem_has_all(s->k, needed, sizeof(needed) / sizeof(*needed));
 }
 
 int leases_find(struct snap *s)
@@ -212,14 +206,6 @@ static void walk_list(struct snap *s, const struct kwait *w)
 	}
 }
 
-static bool is_first_of_file(const struct snap *s, u32 i)
-{
-	for (u32 j = 0; j < i; j++)
-		if (s->waits[j].on == ON_LEASE && s->waits[j].lock == s->waits[i].lock)
-			return false;
-	return true;
-}
-
 bool walk_leases_available(const struct snap *s)
 {
 	return available(s);
@@ -228,7 +214,7 @@ bool walk_leases_available(const struct snap *s)
 int walk_leases(struct snap *s)
 {
 	for (u32 i = 0; i < s->nr_waits && !s->err; i++)
-		if (s->waits[i].on == ON_LEASE && is_first_of_file(s, i))
+		if (s->waits[i].on == ON_LEASE && wait_is_first_of_lock(s, i))
 			walk_list(s, &s->waits[i]);
 	return 0;
 }

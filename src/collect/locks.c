@@ -217,33 +217,31 @@ static int by_words(struct snap *s, const struct ktask *t, enum klock_kind kind,
 	return -ENOENT;
 }
 
+static int by_stack_of_kind(struct snap *s, const struct ktask *t, enum klock_kind kind,
+			    struct klock *ret)
+{
+	const struct layout *l = &layouts[kind];
+	struct stack_scan scan = stack_scan(s, t, l->waiter_task);
+	u64 waiter;
+
+	while ((waiter = stack_scan_next(&scan))) {
+		u64 node = kmem_at(s->k, waiter, l->waiter_list), next, back;
+
+		if (kmem_get(s->k, node, KF_LIST_NEXT, &next) ||
+		    kmem_get(s->k, next, KF_LIST_PREV, &back) || back != node)
+			continue;
+		if (kmem_has(s->k, l->list) ? !by_head(s, t, kind, node, ret) :
+					      !by_words(s, t, kind, scan.words, scan.n, ret))
+			return 0;
+	}
+	return -ENOENT;
+}
+
 static int by_stack(struct snap *s, const struct ktask *t, struct klock *ret)
 {
-	u64 start;
-	u32 n;
-	const u64 *words = task_stack_words(s, t, &n, &start);
-
-	for (int kind = 0; kind < KLOCK_KINDS; kind++) {
-		const struct layout *l = &layouts[kind];
-		u64 off;
-
-		if (!has_layout(s->k, kind))
-			continue;
-		off = s->k->field[l->waiter_task].off;
-		for (u32 i = 0; i < n; i++) {
-			u64 waiter = start + i * 8 - off, node, next, back;
-
-			if (words[i] != t->r.task || waiter < start)
-				continue;
-			node = kmem_at(s->k, waiter, l->waiter_list);
-			if (kmem_get(s->k, node, KF_LIST_NEXT, &next) ||
-			    kmem_get(s->k, next, KF_LIST_PREV, &back) || back != node)
-				continue;
-			if (kmem_has(s->k, l->list) ? !by_head(s, t, kind, node, ret) :
-						      !by_words(s, t, kind, words, n, ret))
-				return 0;
-		}
-	}
+	for (int kind = 0; kind < KLOCK_KINDS; kind++)
+		if (has_layout(s->k, kind) && !by_stack_of_kind(s, t, kind, ret))
+			return 0;
 	return -ENOENT;
 }
 

@@ -109,11 +109,8 @@ static void tell(struct snap *s, const struct ktask *t, u32 inode, u64 pipe, boo
 	f.lock.owners = o.v;
 	f.lock.nr_owners = o.n;
 	snap_emit(s, &f);
-	f = (struct fact){ .type = FACT_QUEUED };
-	f.queued.task = t->r.task;
-	f.queued.lock = full ? "full pipe" : "empty pipe";
-	f.queued.on = pipe + !full;
-	snap_emit(s, &f);
+	queued_tell(s, &(struct fact_queued){
+			       .task = t->r.task, .lock = f.lock.name, .on = f.lock.id });
 	free(o.v);
 }
 

@@ -211,6 +211,18 @@ const char *task_stack_any(const struct ktask *t, const char *const *functions);
 bool task_is_asleep(const struct ktask *t);
 /* The live part of a sleeping task's kernel stack: n words from *start on, until the next call. */
 const u64 *task_stack_words(struct snap *s, const struct ktask *t, u32 *n, u64 *start);
+
+/* Where a structure may lie on a task's own stack one of whose members names the task. */
+struct stack_scan {
+	const u64 *words; /* as task_stack_words() */
+	u32 n, at;
+	u64 start, task, offset;
+};
+
+/* Wait queue entries and waiters of locks are such structures. */
+struct stack_scan stack_scan(struct snap *s, const struct ktask *t, enum kf member);
+/* The next place, unchecked but for that member; 0 no more. */
+u64 stack_scan_next(struct stack_scan *scan);
 /* The i-th task that has an mm_struct, in no order; NULL behind the last. */
 struct ktask *task_of_mm(struct snap *s, u64 mm, u32 i);
 
@@ -219,6 +231,8 @@ struct ktask *task_of_mm(struct snap *s, u64 mm, u32 i);
 u64 task_asleep_ns(struct snap *s, const struct ktask *t);
 /* Emits the fact of a task once. */
 void task_tell(struct snap *s, struct ktask *t);
+/* Likewise a task in a queue, unless it is gone, or is the waiter itself. */
+void queued_tell(struct snap *s, const struct fact_queued *q);
 
 /* --- pgmaps.c */
 int pgmaps_load(struct snap *s); /* 0 or -errno; emits probes */
@@ -231,6 +245,8 @@ bool page_is_fsdax(struct snap *s, u64 page);
 /* --- waits.c */
 int waits_find(struct snap *s); /* fills s->waits; 0 or -errno */
 bool wait_is_known(const struct snap *s, u64 task);
+/* Whether no wait before s->waits[i] is for the same lock. */
+bool wait_is_first_of_lock(const struct snap *s, u32 i);
 int waits_add(struct snap *s, struct kwait w); /* 0 or -ENOMEM */
 /* A page that is waited for joins s->pages; *head: of its folio. 0 or -errno. */
 int waits_add_page(struct snap *s, u64 page, u64 *head);
@@ -547,6 +563,10 @@ int walk_taken(struct snap *s);
 bool walk_taken_available(const struct snap *s);
 int walk_memory(struct snap *s);
 bool walk_memory_available(const struct snap *s);
+
+/* --- walk_fuse.c */
+/* The fuse_conn of a super_block of FUSE or virtiofs; 0 unreadable. */
+u64 fuse_conn(struct snap *s, u64 sb);
 
 /* --- walk_bios.c */
 /* Tells the holds of the bios that walk hands to fn, as walk_bios() does. 0 or -errno. */

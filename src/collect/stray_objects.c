@@ -112,27 +112,6 @@ static bool is_of_best_cache(const struct memory *m, const struct used *u, u32 m
 	return best && best->o.cache == u->o.cache;
 }
 
-static bool has_file(const struct snap *s, const struct fact_releaser *r, u64 file)
-{
-	for (u32 i = 0; i < s->fds.n; i++)
-		if (s->fds.v[i].file == file && s->fds.v[i].task == r->task)
-			return true;
-	return r->receives || r->registered;
-}
-
-/* Who has this very file open: others that have the inode open have nothing to do with it. */
-static struct fact_releaser *find_openers(struct snap *s, const struct lead *lead, u32 *n)
-{
-	u32 all, kept = 0;
-	struct fact_releaser *r = fds_releasers(s, lead->inode, &all, NULL);
-
-	for (u32 i = 0; i < all; i++)
-		if (has_file(s, &r[i], lead->file))
-			r[kept++] = r[i];
-	*n = kept;
-	return r;
-}
-
 /* Whose the object seems to be; their tasks are malloc'ed. */
 static struct fact_releaser *find_owner(struct objects *all, const struct used *u,
 					struct fact_hold *h, const char **way)
@@ -147,7 +126,8 @@ static struct fact_releaser *find_owner(struct objects *all, const struct used *
 	*way = lead.way;
 	if (lead.inode) {
 		h->target = target_of(s, &lead);
-		return find_openers(s, &lead, &h->nr_releasers);
+		/* others that have the inode open have nothing to do with it */
+		return fds_releasers_of_file(s, lead.file, &h->nr_releasers);
 	}
 	t = task_find(s, lead.task);
 	return t ? mm_releasers(s, t->r.mm, &h->nr_releasers) : NULL;

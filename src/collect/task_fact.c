@@ -100,3 +100,14 @@ void task_tell(struct snap *s, struct ktask *t)
 		ustack_read(s, t, &f.task.ustack);
 	snap_emit(s, &f);
 }
+
+void queued_tell(struct snap *s, const struct fact_queued *q)
+{
+	const struct fact f = { .type = FACT_QUEUED, .queued = *q };
+	struct ktask *t = task_find(s, q->task);
+
+	if (!t || q->task == q->wait)
+		return;
+	task_tell(s, t);
+	snap_emit(s, &f);
+}

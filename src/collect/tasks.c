@@ -220,3 +220,23 @@ const u64 *task_stack_words(struct snap *s, const struct ktask *t, u32 *n, u64 *
 		*n = 0;
 	return words;
 }
+
+struct stack_scan stack_scan(struct snap *s, const struct ktask *t, enum kf member)
+{
+	struct stack_scan scan = { .task = t->r.task, .offset = s->k->field[member].off };
+
+	scan.words = task_stack_words(s, t, &scan.n, &scan.start);
+	scan.at = scan.offset / sizeof(*scan.words);
+	return scan;
+}
+
+u64 stack_scan_next(struct stack_scan *scan)
+{
+	while (scan->at < scan->n) {
+		u32 i = scan->at++;
+
+		if (scan->words[i] == scan->task)
+			return scan->start + i * sizeof(*scan->words) - scan->offset;
+	}
+	return 0;
+}

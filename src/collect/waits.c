@@ -203,18 +203,14 @@ static const char *const entry_lock_waits[] = {
 /* The wait queue entry on a task's own stack, where the table cannot be walked. */
 static bool entry_on_stack(struct snap *s, const struct ktask *t, struct entry *e)
 {
-	u64 start, private_off = s->k->field[KF_WBQE_PRIVATE].off;
-	u32 n;
-	const u64 *words = task_stack_words(s, t, &n, &start);
+	struct stack_scan scan = stack_scan(s, t, KF_WBQE_PRIVATE);
 	s64 idle_refs;
+	u64 wbqe;
 
-	for (u32 i = private_off / 8; i < n; i++) {
-		u64 wbqe = start + i * 8 - private_off;
-
-		if (words[i] == t->r.task && !read_entry(s, wbqe, e) && e->bit_nr == BIT_NR_VAR &&
+	while ((wbqe = stack_scan_next(&scan)))
+		if (!read_entry(s, wbqe, e) && e->bit_nr == BIT_NR_VAR &&
 		    key_page(s, e->key, &idle_refs))
 			return true;
-	}
 	return false;
 }
 
@@ -224,6 +220,14 @@ bool wait_is_known(const struct snap *s, u64 task)
 		if (s->waits[i].task == task)
 			return true;
 	return false;
+}
+
+bool wait_is_first_of_lock(const struct snap *s, u32 i)
+{
+	for (u32 j = 0; j < i; j++)
+		if (s->waits[j].on == s->waits[i].on && s->waits[j].lock == s->waits[i].lock)
+			return false;
+	return true;
 }
 
 static int take_by_entry(struct snap *s, const struct ktask *t)

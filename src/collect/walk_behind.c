@@ -13,18 +13,9 @@
 
 enum { QUEUE_MAX = 100000, LEVEL_WRITE = 0 /* SB_FREEZE_WRITE - 1, include/linux/fs.h */ };
 
-static void tell_queued(struct snap *s, const struct kwait *w, u64 task, const char *lock)
+static void tell_behind(struct snap *s, const struct kwait *w, u64 task, const char *lock)
 {
-	struct fact f = { .type = FACT_QUEUED };
-	struct ktask *t = task_find(s, task);
-
-	if (!t || task == w->task)
-		return;
-	task_tell(s, t);
-	f.queued.wait = w->task;
-	f.queued.task = task;
-	f.queued.lock = lock;
-	snap_emit(s, &f);
+	queued_tell(s, &(struct fact_queued){ .wait = w->task, .task = task, .lock = lock });
 }
 
 /* Operations that mnt_want_write() or file_start_write() come before. */
@@ -66,7 +57,7 @@ static void tell_queue(struct snap *s, const struct kwait *w, u64 head)
 			snap_lost(s, n == QUEUE_MAX ? LOSS_LOST : LOSS_TORN, "queued tasks", 1);
 			return;
 		}
-		tell_queued(s, w, task, "sb_writers");
+		tell_behind(s, w, task, "sb_writers");
 	}
 }
 
@@ -81,7 +72,7 @@ static void walk_freeze(struct snap *s, const struct kwait *w)
 	/* until it has the lock it waits for whoever writes; afterwards nobody who writes is left */
 	if (kmem_get(s->k, sem, KF_PERCPU_RWSEM_WRITER, &freezer) || !task_find(s, freezer))
 		return;
-	tell_queued(s, w, freezer, "sb_writers");
+	tell_behind(s, w, freezer, "sb_writers");
 	tell_queue(s, w,
 		   kmem_at(s->k, kmem_at(s->k, sem, KF_PERCPU_RWSEM_WAITERS), KF_WAIT_HEAD_HEAD));
 }
@@ -103,13 +94,11 @@ static const char *const lookups[] = {
 /* Whether its wait queue entry, on its stack, is for an address within the inode. */
 static bool waits_for_inode(struct snap *s, const struct ktask *t, u64 inode)
 {
-	u64 start, key, off = s->k->field[KF_WBQE_PRIVATE].off;
-	u32 n;
-	const u64 *words = task_stack_words(s, t, &n, &start);
+	struct stack_scan scan = stack_scan(s, t, KF_WBQE_PRIVATE);
+	u64 wbqe, key;
 
-	for (u32 i = off / 8; i < n; i++)
-		if (words[i] == t->r.task &&
-		    !kmem_get(s->k, start + i * 8 - off, KF_WBQE_KEY_FLAGS, &key) &&
+	while ((wbqe = stack_scan_next(&scan)))
+		if (!kmem_get(s->k, wbqe, KF_WBQE_KEY_FLAGS, &key) &&
 		    key - inode < (u64)s->k->field[KF_INODE].off)
 			return true;
 	return false;
@@ -119,7 +108,7 @@ static void walk_lookups(struct snap *s, struct ktask *t)
 {
 	for (u32 i = 0; i < s->nr_waits; i++)
 		if (s->waits[i].inode && waits_for_inode(s, t, s->waits[i].inode))
-			tell_queued(s, &s->waits[i], t->r.task, "i_state");
+			tell_behind(s, &s->waits[i], t->r.task, "i_state");
 }
 
 static bool can_freeze(const struct snap *s)

@@ -229,14 +229,6 @@ static u32 find_holders(struct snap *s, const struct kwait *w, u64 entry, struct
 	return n;
 }
 
-static bool is_first_of_lock(const struct snap *s, u32 i)
-{
-	for (u32 j = 0; j < i; j++)
-		if (s->waits[j].on == ON_ENTRY_LOCK && s->waits[j].lock == s->waits[i].lock)
-			return false;
-	return true;
-}
-
 bool walk_entry_locks_available(const struct snap *s)
 {
 	return kmem_has(s->k, KF_XA_STATE_XA) && kmem_has(s->k, KF_XA_STATE_INDEX) &&
@@ -254,7 +246,7 @@ int walk_entry_locks(struct snap *s)
 		const struct kwait *w = &s->waits[i];
 		u32 n;
 
-		if (w->on != ON_ENTRY_LOCK || !w->lock || !is_first_of_lock(s, i) ||
+		if (w->on != ON_ENTRY_LOCK || !w->lock || !wait_is_first_of_lock(s, i) ||
 		    !entry_is_locked(s, w, &entry))
 			continue;
 		n = find_holders(s, w, entry, found);

@@ -81,18 +81,27 @@ static bool add_once(struct snap *s, u64 **array, u32 *n, u64 value)
 	return true;
 }
 
-/* The fuse_conn of a filesystem: the first word of what s_fs_info points to, a fuse_mount. */
-static u64 conn_of_file(struct snap *s, u64 file, u32 *number)
+/* The first word of what s_fs_info points to, a fuse_mount. */
+u64 fuse_conn(struct snap *s, u64 sb)
 {
-	u64 inode, sb, info, conn, dev;
+	u64 info, conn;
 
-	if (kmem_get(s->k, file, KF_FILE_INODE, &inode) ||
-	    kmem_get(s->k, inode, KF_INODE_SB, &sb) || kmem_get(s->k, sb, KF_SB_FS_INFO, &info) ||
-	    kmem_get(s->k, sb, KF_SB_DEV, &dev) || !kmem_is_kernel_ptr(info) ||
+	if (kmem_get(s->k, sb, KF_SB_FS_INFO, &info) || !kmem_is_kernel_ptr(info) ||
 	    kmem_read(s->k, info, &conn, sizeof(conn)))
 		return 0;
-	*number = KDEV_MINOR(dev);
 	return conn;
+}
+
+/* number: of the connection in /sys/fs/fuse/connections. */
+static u64 conn_of_file(struct snap *s, u64 file, u32 *number)
+{
+	u64 inode, sb, dev;
+
+	if (kmem_get(s->k, file, KF_FILE_INODE, &inode) ||
+	    kmem_get(s->k, inode, KF_INODE_SB, &sb) || kmem_get(s->k, sb, KF_SB_DEV, &dev))
+		return 0;
+	*number = KDEV_MINOR(dev);
+	return fuse_conn(s, sb);
 }
 
 static bool device_has(const struct device *d, u64 conn)

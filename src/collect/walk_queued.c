@@ -140,25 +140,6 @@ static bool is_relevant(struct snap *s, const struct queue *q)
 	return false;
 }
 
-static void tell_queued(struct snap *s, const struct queue *q, const struct queued *who, u64 wait,
-			const char *name)
-{
-	struct fact f = { .type = FACT_QUEUED };
-	struct ktask *t = task_find(s, who->task);
-
-	if (!t || t->r.task == wait)
-		return;
-	task_tell(s, t);
-	f.queued = (struct fact_queued){
-		.wait = wait,
-		.task = who->task,
-		.lock = name,
-		.on = q->lock.addr,
-		.shared = who->shared,
-	};
-	snap_emit(s, &f);
-}
-
 static void tell_queue(struct snap *s, struct queue *q)
 {
 	struct fact f = { .type = FACT_LOCK };
@@ -181,7 +162,11 @@ static void tell_queue(struct snap *s, struct queue *q)
 	lock_identify(s, &q->lock, &f.lock);
 	snap_emit(s, &f);
 	for (u32 i = 0; i < q->n && !s->err; i++)
-		tell_queued(s, q, &q->v[i], wait, f.lock.name);
+		queued_tell(s, &(struct fact_queued){ .wait = wait,
+						      .task = q->v[i].task,
+						      .lock = f.lock.name,
+						      .on = q->lock.addr,
+						      .shared = q->v[i].shared });
 }
 
 /* What is told makes more relevant. */

@@ -44,16 +44,12 @@ static bool is_linked(struct snap *s, u64 node, u64 *next)
 /* The list node of a wait_queue_entry on the task's own stack that is in a queue; 0 none. */
 static u64 entry_of(struct snap *s, const struct ktask *t)
 {
-	u64 start, next, private_off = s->k->field[KF_WQE_PRIVATE].off;
-	u32 n;
-	const u64 *words = task_stack_words(s, t, &n, &start);
+	struct stack_scan scan = stack_scan(s, t, KF_WQE_PRIVATE);
+	u64 wqe, next;
 
-	for (u32 i = private_off / 8; i < n; i++) {
-		u64 wqe = start + i * 8 - private_off;
-
-		if (words[i] == t->r.task && is_linked(s, kmem_at(s->k, wqe, KF_WQE_ENTRY), &next))
+	while ((wqe = stack_scan_next(&scan)))
+		if (is_linked(s, kmem_at(s->k, wqe, KF_WQE_ENTRY), &next))
 			return kmem_at(s->k, wqe, KF_WQE_ENTRY);
-	}
 	return 0;
 }
 
@@ -90,12 +86,12 @@ static int read_queue(struct snap *s, u64 first, struct queue *q)
 /* Whether the file is of the connection that has this fuse_conn_dax. */
 static bool conn_has(struct snap *s, u64 inode, u64 object)
 {
-	u64 sb, info, conn, words[CONN_WORDS];
+	u64 sb, conn, words[CONN_WORDS];
 
-	if (!object || kmem_get(s->k, inode, KF_INODE_SB, &sb) ||
-	    kmem_get(s->k, sb, KF_SB_FS_INFO, &info) || !kmem_is_kernel_ptr(info) ||
-	    kmem_read(s->k, info, &conn, sizeof(conn)) || !kmem_is_kernel_ptr(conn) ||
-	    kmem_read(s->k, conn, words, sizeof(words)))
+	if (!object || kmem_get(s->k, inode, KF_INODE_SB, &sb))
+		return false;
+	conn = fuse_conn(s, sb);
+	if (!kmem_is_kernel_ptr(conn) || kmem_read(s->k, conn, words, sizeof(words)))
 		return false;
 	for (u32 i = 0; i < CONN_WORDS; i++)
 		if (words[i] == object)
@@ -105,19 +101,10 @@ static bool conn_has(struct snap *s, u64 inode, u64 object)
 
 static void tell_queue(struct snap *s, const struct kwait *w, const struct queue *q)
 {
-	struct fact f = { .type = FACT_QUEUED };
-
-	for (u32 i = 0; i < q->n; i++) {
-		struct ktask *t = task_find(s, q->tasks[i]);
-
-		if (!t)
-			continue;
-		task_tell(s, t);
-		f.queued.wait = w->task;
-		f.queued.task = t->r.task;
-		f.queued.lock = "range_waitq";
-		snap_emit(s, &f);
-	}
+	for (u32 i = 0; i < q->n; i++)
+		queued_tell(s, &(struct fact_queued){ .wait = w->task,
+						      .task = q->tasks[i],
+						      .lock = "range_waitq" });
 }
 
 static bool is_told(const struct queue *q, u32 n, u64 task)
