@@ -6,7 +6,8 @@
 #include "diagnose/phrase.h"
 #include "diagnose/verdict.h"
 
-#define NAMED 4 /* processes of a hold by name */
+#define NAMED     4 /* processes of a hold by name */
+#define PAGES_MAX 8 /* that are told one by one */
 
 static void add_common(struct strbuf *sb, const struct wfg_hold *h)
 {
@@ -270,6 +271,26 @@ void explain_held_page(struct verdict *v, const struct wfg_page *page)
 void explain_holds(struct verdict *v)
 {
 	explain_held_page(v, v->wait->page);
+}
+
+u64 explain_held_pages(struct verdict *v, page_test_fn wanted, const struct wfg_page **first,
+		       struct processes *holders)
+{
+	u64 n = 0;
+
+	*first = NULL;
+	for (size_t i = 0; i < wfg_nr_pages(v->g); i++) {
+		const struct wfg_page *page = wfg_page(v->g, i);
+
+		if (!wanted(v->g, page))
+			continue;
+		*first = *first ? *first : page;
+		if (n++ < PAGES_MAX)
+			explain_held_page(v, page);
+		for (u32 j = 0; j < wfg_page_holders(page); j++)
+			processes_add(holders, page->holds[j]);
+	}
+	return n;
 }
 
 bool hold_is_unread(const struct wfg_hold *h)

@@ -9,17 +9,16 @@
 #include "diagnose/phrase.h"
 #include "diagnose/verdict.h"
 
-#define PAGES_MAX 8 /* that are told one by one */
-
-static bool is_orphan(const struct wfg_page *page)
+static bool is_orphan(const struct wfg *g, const struct wfg_page *page)
 {
+	(void)g;
 	return page->p.orphan && page->busy > page->mapped;
 }
 
 bool orphans_apply(const struct wfg *g)
 {
 	for (size_t i = 0; i < wfg_nr_pages(g); i++)
-		if (is_orphan(wfg_page(g, i)))
+		if (is_orphan(g, wfg_page(g, i)))
 			return true;
 	return false;
 }
@@ -36,12 +35,8 @@ static void explain_text(struct verdict *v, const struct wfg_page *first, u64 n)
 		sb_puts(&sb, "; ");
 		phrase_freed(&sb, first->freed);
 	}
-	if (n > 1) {
-		sb_puts(&sb, "; and so ");
-		sb_puts(&sb, n == 2 ? "is " : "are ");
-		phrase_count(&sb, n - 1, "more page");
-	}
-	sb_puts(&sb, ".");
+	phrase_more_pages(&sb, n - 1);
+	sb_putc(&sb, '.');
 	verdict_text(v, &sb);
 }
 
@@ -79,21 +74,10 @@ static void advise(struct verdict *v, struct processes *p)
 
 void orphans_explain(struct verdict *v)
 {
-	const struct wfg_page *first = NULL;
+	const struct wfg_page *first;
 	struct processes p = { 0 };
-	u64 n = 0;
+	u64 n = explain_held_pages(v, is_orphan, &first, &p);
 
-	for (size_t i = 0; i < wfg_nr_pages(v->g); i++) {
-		const struct wfg_page *page = wfg_page(v->g, i);
-
-		if (!is_orphan(page))
-			continue;
-		first = first ? first : page;
-		if (n++ < PAGES_MAX)
-			explain_held_page(v, page);
-		for (u32 j = 0; j < wfg_page_holders(page); j++)
-			processes_add(&p, page->holds[j]);
-	}
 	explain_text(v, first, n);
 	explain_impact_of(v);
 	advise(v, &p);

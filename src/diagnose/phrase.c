@@ -289,6 +289,14 @@ void phrase_count(struct strbuf *sb, u64 n, const char *noun)
 	sb_printf(sb, "%llu %s%s", (unsigned long long)n, noun, n == 1 ? "" : "s");
 }
 
+void phrase_more_pages(struct strbuf *sb, u64 n)
+{
+	if (!n)
+		return;
+	sb_puts(sb, n == 1 ? "; and so is " : "; and so are ");
+	phrase_count(sb, n, "more page");
+}
+
 const char *phrase_separator(u32 i, u32 n)
 {
 	if (!i)

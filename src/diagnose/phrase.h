@@ -42,6 +42,9 @@ void phrase_time(struct strbuf *sb, u64 ns);
 /* "1 reference", "2 references"; the plural is the noun with an s. */
 void phrase_count(struct strbuf *sb, u64 n, const char *noun);
 
+/* "; and so are 3 more pages"; nothing for none. */
+void phrase_more_pages(struct strbuf *sb, u64 n);
+
 /* Separator before item i of n in a list: nothing, ", " or " and ". */
 const char *phrase_separator(u32 i, u32 n);
 

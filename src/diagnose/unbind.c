@@ -5,8 +5,7 @@
 #include "diagnose/phrase.h"
 #include "diagnose/verdict.h"
 
-#define PAGES_MAX 8 /* that are told one by one */
-#define NAMED     4
+#define NAMED 4
 
 bool unbind_applies(const struct wfg *g)
 {
@@ -38,10 +37,7 @@ static void explain_text(struct verdict *v, const struct wfg_page *first, u64 n)
 	phrase_page_of_file(&sb, first);
 	sb_puts(&sb, " is referenced");
 	phrase_holders(&sb, first);
-	if (n > 1) {
-		sb_puts(&sb, n == 2 ? "; and so is " : "; and so are ");
-		phrase_count(&sb, n - 1, "more page");
-	}
+	phrase_more_pages(&sb, n - 1);
 	sb_putc(&sb, '.');
 	verdict_text(v, &sb);
 }
@@ -94,21 +90,10 @@ static void advise(struct verdict *v, struct processes *p)
 
 void unbind_explain(struct verdict *v)
 {
-	const struct wfg_page *first = NULL;
+	const struct wfg_page *first;
 	struct processes p = { 0 };
-	u64 n = 0;
+	u64 n = explain_held_pages(v, wfg_page_is_held, &first, &p);
 
-	for (size_t i = 0; i < wfg_nr_pages(v->g); i++) {
-		const struct wfg_page *page = wfg_page(v->g, i);
-
-		if (!wfg_page_is_held(v->g, page))
-			continue;
-		first = first ? first : page;
-		if (n++ < PAGES_MAX)
-			explain_held_page(v, page);
-		for (u32 j = 0; j < wfg_page_holders(page); j++)
-			processes_add(&p, page->holds[j]);
-	}
 	explain_text(v, first, n);
 	explain_consequence(v);
 	advise(v, &p);

@@ -7,6 +7,8 @@
 
 #include "util/strbuf.h"
 
+struct processes;
+
 struct verdict {
 	const struct wfg *g;
 	const struct wfg_wait *wait;
@@ -54,6 +56,15 @@ void explain_holds(struct verdict *v);
 
 /* Likewise for a page that nobody waits for: each begins with the page. */
 void explain_held_page(struct verdict *v, const struct wfg_page *page);
+
+typedef bool (*page_test_fn)(const struct wfg *g, const struct wfg_page *page);
+
+/*
+ * Likewise for the first ones of all pages that pass the test. Adds the tasks that can release any
+ * of them to holders. Returns how many pages there are; *first is NULL for none.
+ */
+u64 explain_held_pages(struct verdict *v, page_test_fn wanted, const struct wfg_page **first,
+		       struct processes *holders);
 
 /* ", held in pipe:[4711] by db[311] and 1 more holder": who holds a page, behind its name. */
 void phrase_holders(struct strbuf *sb, const struct wfg_page *page);
