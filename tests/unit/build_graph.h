@@ -143,6 +143,16 @@ static inline void scene_evict(struct scene *s, enum fact_trigger trigger)
 	s->file.deleted = true;
 }
 
+/* The page belongs to no file any more. */
+static inline void scene_orphan(struct scene *s)
+{
+	s->page.file = 0;
+	s->page.index = FACT_UNKNOWN;
+	s->page.orphan = true;
+	s->page.device = "pmem0";
+	s->page.device_offset = 0x41000;
+}
+
 static inline void scene_task(struct scene *s, struct fact_task t)
 {
 	ADD(s->g, FACT_TASK, task, t);

@@ -191,18 +191,14 @@ static void a_lock_held_shared_proves_nothing(void **state)
 	assert_int_equal(f->wait->nr_queued, 0);
 }
 
-/* A second reader of the pipe is free to drain it. */
-static void another_reader_may_drain(void **state)
+/* 1 truncates and has the lock; 2, which reads, and another one have the page's pipe open. */
+static void two_that_have_the_pipe(struct tangle *t, struct fact_releaser *rel)
 {
-	struct tangle *t = *state;
-	struct fact_releaser rel[] = { { .task = TANGLE_TASK(2), .fd = 3, .reads = true },
-				       { .task = TANGLE_TASK(3), .fd = 3, .reads = true } };
 	struct fact f = { .type = FACT_HOLD };
 
 	tangle_wait(t->g, 1, 0);
 	tangle_lock(t->g, 1, 0, MODE_WRITE);
 	tangle_queue(t->g, 2, 0);
-	tangle_task(t->g, 3, 1, 'S');
 	f.hold = (struct fact_hold){ .page = TANGLE_PAGE(0),
 				     .how = HOW_VMSPLICE,
 				     .confidence = CONF_EXACT,
@@ -211,6 +207,17 @@ static void another_reader_may_drain(void **state)
 				     .releasers = rel,
 				     .nr_releasers = 2 };
 	tangle_add(t->g, f);
+}
+
+/* A second reader of the pipe is free to drain it. */
+static void another_reader_may_drain(void **state)
+{
+	struct tangle *t = *state;
+	struct fact_releaser rel[] = { { .task = TANGLE_TASK(2), .fd = 3, .reads = true },
+				       { .task = TANGLE_TASK(3), .fd = 3, .reads = true } };
+
+	tangle_task(t->g, 3, 1, 'S');
+	two_that_have_the_pipe(t, rel);
 	explain(t);
 	assert_code(finding_of(t, 1), FINDING_BLOCKED);
 }
@@ -221,20 +228,9 @@ static void all_have_to_close(void **state)
 	struct tangle *t = *state;
 	struct fact_releaser rel[] = { { .task = TANGLE_TASK(2), .fd = 4 },
 				       { .task = TANGLE_TASK(3), .fd = 4 } };
-	struct fact f = { .type = FACT_HOLD };
 
-	tangle_wait(t->g, 1, 0);
-	tangle_lock(t->g, 1, 0, MODE_WRITE);
-	tangle_queue(t->g, 2, 0);
 	tangle_task(t->g, 3, 1, 'S');
-	f.hold = (struct fact_hold){ .page = TANGLE_PAGE(0),
-				     .how = HOW_VMSPLICE,
-				     .confidence = CONF_EXACT,
-				     .refs = 1,
-				     .held_ns = FACT_UNKNOWN,
-				     .releasers = rel,
-				     .nr_releasers = 2 };
-	tangle_add(t->g, f);
+	two_that_have_the_pipe(t, rel);
 	explain(t);
 	assert_code(finding_of(t, 1), FINDING_DEADLOCK);
 	assert_cycle(finding_of(t, 1), (u32[]){ 1, 2, 0 });
@@ -245,19 +241,8 @@ static void a_releaser_that_is_not_known(void **state)
 	struct tangle *t = *state;
 	struct fact_releaser rel[] = { { .task = TANGLE_TASK(2), .fd = 3, .reads = true },
 				       { .task = TANGLE_TASK(99), .fd = 3, .reads = true } };
-	struct fact f = { .type = FACT_HOLD };
 
-	tangle_wait(t->g, 1, 0);
-	tangle_lock(t->g, 1, 0, MODE_WRITE);
-	tangle_queue(t->g, 2, 0);
-	f.hold = (struct fact_hold){ .page = TANGLE_PAGE(0),
-				     .how = HOW_VMSPLICE,
-				     .confidence = CONF_EXACT,
-				     .refs = 1,
-				     .held_ns = FACT_UNKNOWN,
-				     .releasers = rel,
-				     .nr_releasers = 2 };
-	tangle_add(t->g, f);
+	two_that_have_the_pipe(t, rel);
 	assert_int_equal(wfg_link(t->g), 0);
 	assert_int_equal(diagnose(t->g, &t->f), 0);
 	assert_code(finding_of(t, 1), FINDING_BLOCKED);

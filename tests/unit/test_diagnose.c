@@ -1234,11 +1234,7 @@ static void orphan(void **state)
 {
 	struct scene *s = *state;
 
-	s->page.file = 0;
-	s->page.index = FACT_UNKNOWN;
-	s->page.orphan = true;
-	s->page.device = "pmem0";
-	s->page.device_offset = 0x41000;
+	scene_orphan(s);
 	held_page(s);
 	assert_int_equal(s->f.n, 1);
 	assert_int_equal(s->f.f[0].code, FINDING_UNPROTECTED_FREE);

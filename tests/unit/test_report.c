@@ -104,11 +104,7 @@ static void unprotected(void **state)
 {
 	struct scene *s = *state;
 
-	s->page.file = 0;
-	s->page.index = FACT_UNKNOWN;
-	s->page.orphan = true;
-	s->page.device = "pmem0";
-	s->page.device_offset = 0x41000;
+	scene_orphan(s);
 	s->session.pins_left = 1000;
 	held_report(s, "unprotected");
 }
