@@ -111,13 +111,9 @@ static int check(const struct opts *o, struct wfg *g, struct refusal *why)
 
 static struct trace *open_trace(const struct opts *o)
 {
-	struct trace_opts opts = {
-		.ring_bytes = o->ring_bytes,
-		.max_waits = o->max_waits,
-		.max_pins = o->no_pins ? 0 : o->max_pins,
-	};
+	struct trace_opts opts = opts_trace(o);
 
-	return o->no_trace || o->read || o->image_read ? NULL : trace_new(&opts);
+	return opts_traces(o) ? trace_new(&opts) : NULL;
 }
 
 static int look_and_check(const struct opts *o, struct refusal *why)

@@ -216,6 +216,8 @@ static void prepare(struct live *p, const struct opts *o)
 			.without = o->without,
 			.pins_ns = o->pins_ns,
 		},
+		.traces = opts_traces(o),
+		.trace = opts_trace(o),
 		.read = o->read,
 		.write = o->write,
 	};

@@ -12,6 +12,8 @@
 
 struct looks {
 	const struct looks_opts *opts;
+	struct snapshot_opts snap; /* as in opts, and later with hooks */
+	u64 nr;                    /* looks at this machine */
 	struct source *src;        /* NULL: in */
 	struct recording_in *in;   /* NULL: src */
 	struct recording_out *out; /* NULL: nothing is recorded, or no more */
@@ -32,7 +34,7 @@ static bool open_input(struct looks *l, struct refusal *why)
 	if (l->opts->read)
 		l->in = recording_open(l->opts->read, why);
 	else
-		l->src = source_open(&l->opts->snap, why);
+		l->src = source_open(&l->snap, why);
 	return l->in || l->src;
 }
 
@@ -55,6 +57,7 @@ struct looks *looks_open(const struct looks_opts *opts, struct refusal *why)
 		return NULL;
 	}
 	l->opts = opts;
+	l->snap = opts->snap;
 	if (open_input(l, why) && open_output(l, why))
 		return l;
 	looks_close(l, none, sizeof(none));
@@ -69,13 +72,29 @@ static int take(void *arg, const struct fact *fact)
 	return err || !l->now ? err : wfg_add(l->now, fact);
 }
 
+/* Whether the hooks told already that a wait of the task ended: they know better. */
+static bool end_was_traced(const struct wfg *g, u64 task)
+{
+	for (size_t i = 0; i < wfg_nr_ends(g); i++)
+		if (wfg_end(g, i)->task == task)
+			return true;
+	return false;
+}
+
+static int take_vanished(void *arg, const struct fact *fact)
+{
+	struct looks *l = arg;
+
+	return end_was_traced(l->now, fact->end.task) ? 0 : take(l, fact);
+}
+
 /* What ended is known by what was there before. 0 or -errno. */
 static int tell_ends(struct looks *l)
 {
 	int err = wfg_link(l->now);
 
 	if (!err && l->before)
-		err = wfg_tell_ends(l->before, l->now, take, l);
+		err = wfg_tell_ends(l->before, l->now, take_vanished, l);
 	if (!err && !wfg_nr_losses(l->now)) {
 		wfg_free(l->before);
 		l->before = l->now;
@@ -84,10 +103,19 @@ static int tell_ends(struct looks *l)
 	return err;
 }
 
+/* To load hooks takes longer than a look does, and whoever starts this wants to see something. */
+static void attach_hooks(struct looks *l)
+{
+	if (l->opts->traces && !l->snap.trace && l->nr)
+		l->snap.trace = trace_new(&l->opts->trace);
+	l->nr++;
+}
+
 static int look_at_machine(struct looks *l, struct refusal *why)
 {
 	int ret;
 
+	attach_hooks(l);
 	l->now = wfg_new();
 	if (!l->now)
 		return refuse_memory(why);
@@ -160,6 +188,7 @@ void looks_close(struct looks *l, char *trouble, size_t len)
 	}
 	looks_trouble(l, trouble, len);
 	source_close(l->src);
+	trace_free(l->snap.trace);
 	recording_free(l->in);
 	wfg_free(l->before);
 	free(l);

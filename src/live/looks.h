@@ -10,6 +10,8 @@
 /* What to look at. All of it must outlive who looks. */
 struct looks_opts {
 	struct snapshot_opts snap;
+	bool traces;             /* hooks join in from the second look on */
+	struct trace_opts trace; /* how large their maps are */
 	const char *read;  /* a recording, instead of snap; NULL no */
 	const char *write; /* a recording to write; NULL no */
 };

@@ -24,6 +24,23 @@ static const char *check_source(const struct opts *o)
 	return NULL;
 }
 
+/* What is attached to the kernel. In a configuration file it is no mistake that it is needless. */
+static const char *check_trace(const struct opts *o, enum program program)
+{
+	if (program == DAXTOP)
+		return NULL;
+	if ((o->no_trace || o->no_pins || o->ring_bytes || o->max_waits || o->max_pins) &&
+	    !opts_watch(o) && !o->check)
+		return "--no-trace, --no-pins, --ringbuf-size, --max-waits and --max-pins are for "
+		       "what watches: one look attaches nothing";
+	if (o->no_trace && (o->no_pins || o->ring_bytes || o->max_waits || o->max_pins))
+		return "--no-trace leaves nothing for --no-pins, --ringbuf-size, --max-waits and "
+		       "--max-pins";
+	if (o->no_pins && o->max_pins)
+		return "--no-pins leaves nothing for --max-pins";
+	return NULL;
+}
+
 /* What is printed and kept. */
 static const char *check_output(const struct opts *o)
 {
@@ -48,18 +65,23 @@ static const char *check_output(const struct opts *o)
 	if (o->interval_ns && !watches)
 		return "--interval is between looks: it needs --duration, --count, --until-stuck, "
 		       "--follow, --recorder or a COMMAND";
-	if ((o->no_trace || o->no_pins || o->ring_bytes || o->max_waits || o->max_pins) &&
-	    !watches && !o->check)
-		return "--no-trace, --no-pins, --ringbuf-size, --max-waits and --max-pins are for "
-		       "what watches: one look attaches nothing";
-	if (o->no_trace && (o->no_pins || o->ring_bytes || o->max_waits || o->max_pins))
-		return "--no-trace leaves nothing for --no-pins, --ringbuf-size, --max-waits and "
-		       "--max-pins";
-	if (o->no_pins && o->max_pins)
-		return "--no-pins leaves nothing for --max-pins";
 	if (o->image_write && watches)
 		return "--image-write saves one look: it excludes what watches";
 	return NULL;
+}
+
+struct trace_opts opts_trace(const struct opts *o)
+{
+	return (struct trace_opts){
+		.ring_bytes = o->ring_bytes,
+		.max_waits = o->max_waits,
+		.max_pins = o->no_pins ? 0 : o->max_pins,
+	};
+}
+
+bool opts_traces(const struct opts *o)
+{
+	return !o->no_trace && !o->read && !o->image_read;
 }
 
 bool opts_watch(const struct opts *o)
@@ -67,9 +89,10 @@ bool opts_watch(const struct opts *o)
 	return o->duration_ns || o->count || o->stuck_ns || o->follow || o->recorder || o->command;
 }
 
-const char *opts_conflict(const struct opts *o)
+const char *opts_conflict(const struct opts *o, enum program program)
 {
 	const char *why = check_source(o);
 
+	why = why ? why : check_trace(o, program);
 	return why ? why : check_output(o);
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include <daxtop/collect.h>
 #include <daxtop/view.h>
 
 enum program {
@@ -145,6 +146,10 @@ int opts_filter(struct filter_words *words, char *text, char *error, size_t len)
 
 /* Whether more than one look was asked for. */
 bool opts_watch(const struct opts *o);
+
+/* Whether looks, if there are several, are to be joined by hooks; and by which. */
+bool opts_traces(const struct opts *o);
+struct trace_opts opts_trace(const struct opts *o);
 
 /* Prints the completion script for a shell, by its number among the words of --completion. */
 void opts_completion(FILE *out, enum program program, u32 shell);

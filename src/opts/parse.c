@@ -136,9 +136,9 @@ static int take_rest(struct opts *o, enum program program, char **argv)
 	return OPTS_RUN;
 }
 
-static int check_together(struct opts *o)
+static int check_together(struct opts *o, enum program program)
 {
-	const char *why = opts_conflict(o);
+	const char *why = opts_conflict(o, program);
 
 	if (why) {
 		log_msg(LOG_ERROR, "%s", why);
@@ -184,5 +184,5 @@ int opts_parse(struct opts *o, enum program program, int argc, char **argv)
 		status = take_option(o, program, key, optarg);
 	if (status == OPTS_RUN && argc > 1)
 		status = take_rest(o, program, argv + optind);
-	return status == OPTS_RUN ? check_together(o) : status;
+	return status == OPTS_RUN ? check_together(o, program) : status;
 }

@@ -36,7 +36,7 @@ void opts_config(struct opts *o);
 const char *opt_shell_word(u32 i);
 
 /* Options that exclude each other: what to say, or NULL. */
-const char *opts_conflict(const struct opts *o);
+const char *opts_conflict(const struct opts *o, enum program program);
 
 const char *program_name(enum program program);
 

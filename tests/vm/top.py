@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """The live view: daxtop runs in a terminal before, during and after a hang."""
 
+import json
 import os
 import re
 import shutil
@@ -39,7 +40,7 @@ class LiveView(Scenario):
 
     def start(self):
         self.before = st.bpf_objects()
-        shutil.copy(os.path.join(st.BUILD, "daxtop"), TOOL)
+        shutil.copy(os.path.join(st.TOOLS, "daxtop"), TOOL)
         self.terminal = Terminal(120, 40)
         self.terminal.run(f"{TOOL} -w {RECORDING}")
         self.wait(lambda screen: "OK: nobody waits" in screen, st.PATIENCE)
@@ -101,6 +102,14 @@ class LiveView(Scenario):
         if not st.poll(lambda: st.bpf_objects() <= self.before):
             raise Mismatch(f"left in the kernel: {sorted(st.bpf_objects() - self.before)}")
         self.replay()
+        self.check_traced(session)
+
+    def check_traced(self, session):
+        """Hooks saw how the wait ended, which looks cannot see."""
+        document = json.loads(session.daxtrace("-J", "-r", RECORDING)[1])
+        ends = [end for end in document["ended"] if end["tid"] == self.waiter.tid]
+        if [end["result"] for end in ends] != ["done"] or not ends[0]["ended_mono_ns"]:
+            raise Mismatch(f"hooks did not see the end of the wait: {ends}")
 
     @staticmethod
     def slowness(session):
