@@ -6,6 +6,7 @@ this checkout; only the directory `out` is shared for writing (/run/vm in the gu
 """
 
 import fcntl
+import functools
 import lzma
 import os
 import shlex
@@ -31,6 +32,11 @@ COMMAND_LINE = ("console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off audit=0
 MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay", "crc32c_generic", "nd_pmem", "nd_e820",
            "ext4", "xfs", "dm_mod", "brd")
 PARAMETERS = {"brd": "rd_nr=1 rd_size=16384"}
+
+# What guests start often lies in their memory: from the host's root each file that a program opens
+# takes them several messages.
+PROGRAMS = ("sh", "true", "modprobe", "mount", "umount", "ip", "tc", "ss", "dmsetup", "losetup", "dd",
+            "fsfreeze", "mkfs.ext4", "mkfs.xfs", "blockdev", "setpriv", "unshare")
 
 # The DAX window of a guest with virtiofs, in units of 2 MiB: so few that a scenario can use them up.
 VIRTIOFS_TAG, VIRTIOFS_WINDOW, VIRTIOFS_MODULES = "files", 4 * (2 << 20), ("virtiofs",)
@@ -138,11 +144,29 @@ class Kernel:
                 with open(os.path.join(root, "modules", name), "wb") as file:
                     file.write(read_module(os.path.join(self.modules, self.release, path)))
                 order.write(f"{name} {PARAMETERS.get(name, '')}\n")
+        for path in near_files():
+            os.makedirs(os.path.join(root, "near", os.path.dirname(path)), exist_ok=True)
+            shutil.copy2(f"/{path}", os.path.join(root, "near", path), follow_symlinks=False)
         files = subprocess.run(["find", "."], cwd=root, check=True, stdout=subprocess.PIPE).stdout
         with open(target, "wb") as archive:
             subprocess.run(["cpio", "--quiet", "-o", "-H", "newc"], cwd=root, input=files,
                            stdout=archive, check=True)
         shutil.rmtree(root)
+
+
+@functools.lru_cache
+def near_files():
+    """PROGRAMS, their libraries, and links to these, without the first /."""
+    paths = {"/etc/ld.so.cache"}
+    for program in filter(None, map(shutil.which, PROGRAMS)):
+        needs = subprocess.run(["ldd", program], stdout=subprocess.PIPE, text=True).stdout
+        paths.update([program, *(word for word in needs.split() if word.startswith("/"))])
+    found = set()
+    for path in paths:
+        # the directories as they are, as /lib may be a link; the file as it is called, and as it is
+        path = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+        found.update((path.lstrip("/"), os.path.realpath(path).lstrip("/")))
+    return sorted(found)
 
 
 def module_name(path):
