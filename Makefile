@@ -23,7 +23,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: fuzz images all check check-unit check-fuzz check-vm demo demo-top bench lint fmt install uninstall \
-	clean deps unit-programs
+	clean deps unit-programs guest-programs
 
 ifneq ($(V),1)
 Q   = @
@@ -48,6 +48,8 @@ SRCS  ?= $(wildcard src/*/*.c src/*/*/*.c)
 OBJS   = $(SRCS:%.c=$(B)/obj/%.o)
 LIB    = $(B)/libdaxtop.a
 PROGS  = $(B)/daxtrace $(B)/daxtop
+# A dynamic loader takes an emulated guest longer than all that the tool does then.
+GUEST_PROGS = $(O)/static/daxtrace $(O)/static/daxtop
 MANUALS = $(wildcard man/*.8)
 BPF_SRCS := $(wildcard bpf/*.bpf.c)
 SKELS  = $(BPF_SRCS:bpf/%.bpf.c=$(O)/skel/%.skel.h)
@@ -62,10 +64,10 @@ C_FILES = $(sort $(wildcard bpf/*.[ch] include/*/*.h src/*/*.[ch] src/*/*/*.[ch]
 LIBS := libelf zlib libdw jansson
 LIBBPF_A := $(wildcard $(shell $(PKG_CONFIG) --variable=libdir libbpf 2>/dev/null)/libbpf.a)
 PC_CFLAGS := $(shell $(PKG_CONFIG) --cflags libbpf $(LIBS) 2>/dev/null)
-LDLIBS := $(or $(LIBBPF_A),$(shell $(PKG_CONFIG) --libs libbpf 2>/dev/null)) \
+LDLIBS = $(or $(LIBBPF_A),$(shell $(PKG_CONFIG) --libs libbpf 2>/dev/null)) \
 	$(shell $(PKG_CONFIG) $(if $(STATIC),--static) --libs $(LIBS) 2>/dev/null)
 
-CURSES := $(shell $(PKG_CONFIG) $(if $(STATIC),--static) --libs ncursesw 2>/dev/null)
+CURSES = $(shell $(PKG_CONFIG) $(if $(STATIC),--static) --libs ncursesw 2>/dev/null)
 
 CFLAGS  ?= -O2 -g
 WERROR  ?= -Werror
@@ -114,10 +116,16 @@ $(LIB): $(OBJS)
 	$(call msg,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $(OBJS)
 
-$(B)/daxtop: LDLIBS += $(CURSES)
+$(B)/daxtop $(O)/static/daxtop: PROG_LIBS = $(CURSES)
 $(PROGS): $(B)/%: $(B)/obj/tools/%.o $(LIB)
 	$(call msg,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(LDLIBS) -o $@
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(LDLIBS) $(PROG_LIBS) -o $@
+
+$(GUEST_PROGS): STATIC = 1
+$(GUEST_PROGS): $(O)/static/%: $(O)/obj/tools/%.o $(O)/libdaxtop.a
+	$(call msg,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(LDLIBS) $(PROG_LIBS) -o $@
 
 $(B)/tests/%: $(B)/obj/tests/unit/%.o $(LIB)
 	$(call msg,LINK,$@)
@@ -129,6 +137,8 @@ $(B)/bench/%: $(B)/obj/tests/bench/%.o $(LIB)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(LDLIBS) -o $@
 
 .SECONDARY:
+
+guest-programs: $(GUEST_PROGS)
 
 unit-programs: $(if $(ONLY_T),,$(PROGS)) $(TESTS)
 
@@ -146,18 +156,18 @@ check-unit:
 
 check-vm:
 	$(Q)packaging/need --install build vm
-	$(Q)$(MAKE) -j$$(nproc) all
+	$(Q)$(MAKE) -j$$(nproc) guest-programs
 	$(Q)O='$(abspath $(O))' tests/run-vm $(O)/results/vm $(if $(KERNELS),--kernels '$(KERNELS)') \
 		$(if $(SCENARIOS),--scenarios '$(SCENARIOS)') $(if $(ALL),--all)
 
 demo:
 	$(Q)packaging/need --install build vm
-	$(Q)$(MAKE) all
+	$(Q)$(MAKE) -j$$(nproc) guest-programs
 	$(Q)O='$(abspath $(O))' tests/vm/demo
 
 demo-top:
 	$(Q)packaging/need --install build vm
-	$(Q)$(MAKE) all
+	$(Q)$(MAKE) -j$$(nproc) guest-programs
 	$(Q)O='$(abspath $(O))' tests/vm/demo --top
 
 bench: $(PROGS) $(BENCH)

@@ -152,7 +152,7 @@ class BeforeUnbind(Held):
     @staticmethod
     def live_view():
         """Nobody waits, but the page is seen, in a few short looks."""
-        frames = subprocess.run([os.path.join(st.BUILD, "daxtop"), "-b", "-n", "20", "-d", "100ms",
+        frames = subprocess.run([os.path.join(st.TOOLS, "daxtop"), "-b", "-n", "20", "-d", "100ms",
                                  "--pins=20ms"], stdin=subprocess.DEVNULL, timeout=120,
                                 stdout=subprocess.PIPE, encoding="utf-8").stdout
         last = re.findall(r"held: .*? \(\d+ unattributed\)", frames)[-1:]

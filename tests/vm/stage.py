@@ -13,6 +13,7 @@ import time
 
 BUILD = os.environ.get("O", "build")
 BIN = os.path.join(BUILD, "vm", "bin")
+TOOLS = os.path.join(BUILD, "static")
 PAGE = 4096
 PATIENCE = 15  # seconds for what takes milliseconds on hardware: emulation is slow
 
