@@ -201,7 +201,6 @@ class Scenario:
         self.index = settings.pop("index", INDEX)
         self.pages = settings.pop("pages", 16)
         self.needs_counts_from_zero = settings.pop("needs_counts_from_zero", False)
-        self.only = settings.pop("only", None)
         self.readers = settings.pop("readers", 0)
         self.filesystems = settings.pop("filesystems", self.filesystems)
         self.queue = []
@@ -215,8 +214,6 @@ class Scenario:
 
     def unavailable(self, session, fstype):
         """Why there is no such wait here, or nothing."""
-        if self.only and fstype != self.only:
-            return f"{fstype} does not wait for pages in this operation"
         if self.needs_counts_from_zero and not session.kernel.page_counts_from_zero:
             return "a kernel without dax_break_layout() does not wait here"
         return None

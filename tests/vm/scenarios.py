@@ -44,7 +44,7 @@ def ordinary():
     found = [Quiet("idle", "none", False), Quiet("bystander", "truncate", True)]
     found += [Scenario("vmsplice", op, [PipeHolder()])
               for op in ("truncate", "ftruncate", "open_trunc", *RANGE_OPS)]
-    found += [Scenario("vmsplice", "fallocate", [PipeHolder()], only="xfs")]
+    found += [Scenario("vmsplice", "fallocate", [PipeHolder()], **xfs)]
     found += [Scenario("vmsplice-unmapped", "truncate", [PipeHolder("--unmap")]),
               Scenario("vmsplice-huge", "truncate", [PipeHolder()], index=HUGE_INDEX,
                        pages=HUGE_PAGES),
@@ -107,14 +107,14 @@ def catalogue():
             *traced(), *taken(), *refusals(), *virtiofs()]
 
 
-def plan(globs, filesystems=stage.MATRIX, turn=(0, 1)):
+def plan(globs, filesystems=stage.MATRIX, turn=None):
     """(filesystem, scenario) in order; what leaves a stuck task comes after everything else.
 
-    With a turn of several, variants that have another one are left out: see turns.py.
+    With a kernel whose turn it is, variants that another one stages are left out: see turns.py.
     """
     pairs = [(fstype, scenario) for fstype in stage.MATRIX
              for scenario in catalogue() if fstype in scenario.filesystems]
-    taken = turns.taken([title(*pair) for pair in pairs], turn)
+    taken = turns.taken([(title(*pair), pair[1]) for pair in pairs], turn)
     pairs = [pair for pair in pairs if pair[0] in filesystems and title(*pair) in taken
              and any(fnmatch.fnmatch(title(*pair), glob) for glob in globs.split())]
     return sorted(pairs, key=lambda pair: pair[1].last)

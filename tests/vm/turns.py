@@ -3,14 +3,16 @@
 
 Each mechanism, each kind of waiter and each finding is staged on every kernel. What varies one of
 them (another system call into the same function, another option, another filesystem below) takes
-turns: a whole run stages it on one kernel of each group, and the groups differ in how a DAX page is
-counted. `run --all` and every selection of scenarios by name stage all of them everywhere.
+turns: a whole run stages it on one kernel, and the next variant on the next one. `run --all` and
+every selection of scenarios by name stage all of them everywhere.
 """
 
+import collections
 import fnmatch
 
-# Kernels whose idle page has the count 1, and those where it has 0; each group takes turns.
-GROUPS = (("5.10", "6.1", "6.12"), ("6.18", "7.2"))
+KERNELS = ("5.10", "6.1", "6.12", "6.18", "7.2")
+# Those whose idle page has the count 0.
+LATE = ("6.18", "7.2")
 
 VARIANTS = (
     # the operation changes the waiter, and what follows is the same
@@ -29,11 +31,14 @@ VARIANTS = (
     "*/process-vm-writev/*", "*/coredump-handler/*", "*/fuse-pread/*", "*/fuse-aio/*",
     "*/fuse-interrupted/*", "*/packet-gone/*", "*/packet-cork/*",
     # the same on the other filesystem
-    "xfs/aio/*", "xfs/io_uring/*", "xfs/lost-wakeup/*", "xfs/self/ftruncate", "ext4/*/fallocate",
+    "xfs/aio/*", "xfs/io_uring/*", "xfs/lost-wakeup/*", "xfs/self/[fc]*",
+    "xfs/idle/*", "xfs/dio-pwrite/*", "xfs/retouch/*", "xfs/vmsplice-closed/*", "xfs/evict/[ce]*",
+    "xfs/io-worker/*",
     # what is far from the kernel, or takes long
     "*/recorded/*", "*/churn/*", "*/woken/*", "*/lease-limit/*", "*/innocents-rdma/*", "*/tree/*",
     "*/deadlock-fuse/*", "*/suspected/*", "*/taken*/*", "xfs/traced/*", "xfs/traced-freed/*",
-    "xfs/entry-lock/*", "ext4/multipath-bio/*", "*/packet-tls/*",
+    "xfs/entry-lock/*", "*/before-unbind/*", "*/traced-lost/*", "*/kvm/*", "*/vhost/*",
+    "ext4/multipath-*/*", "*/xfs-file-*/*", "*/freed-bios/*", "*/packet-tls/*",
     # what does not depend on the kernel
     "*/advice-*/*",
     "*/paths/*", "*/hidden-*/*", "*/capabilities/*", "*/signals-*/*", "*/mountns/*", "*/hostile/*",
@@ -41,25 +46,29 @@ VARIANTS = (
 )
 
 
-def is_variant(title):
-    return any(fnmatch.fnmatchcase(title, glob) for glob in VARIANTS)
+# What older kernels do not have.
+ONLY_LATE = ("*/packet-tls/*", "*/exchange")
 
 
-def of_kernel(series):
-    """(which, of how many) turns a kernel takes; a kernel of no group takes all of them."""
-    for group in GROUPS:
-        if series in group:
-            return group.index(series), len(group)
-    return 0, 1
+def matches(title, globs):
+    return any(fnmatch.fnmatchcase(title, glob) for glob in globs)
 
 
-def taken(titles, turn):
-    """The titles that are staged in this turn, in their order."""
-    number, found = 0, []
-    for title in titles:
-        if is_variant(title):
-            number += 1
-            if number % turn[1] != turn[0]:
+def kernels_of(title, scenario):
+    """Where a variant can be staged."""
+    late = getattr(scenario, "needs_counts_from_zero", False) or matches(title, ONLY_LATE)
+    return LATE if late else KERNELS
+
+
+def taken(pairs, series):
+    """Of (title, scenario) the titles that a whole run stages on this kernel, in their order."""
+    numbers, found = collections.Counter(), []
+    for title, scenario in pairs:
+        if matches(title, VARIANTS):
+            kernels = kernels_of(title, scenario)
+            turn = kernels[numbers[kernels] % len(kernels)]
+            numbers[kernels] += 1
+            if series in KERNELS and series != turn:
                 continue
         found.append(title)
     return found
