@@ -113,10 +113,10 @@ class Traced(Scenario):
         return None
 
     def prove(self, session, stage, log_name):
-        holder = self.hold(stage)
+        holders = self.hold(stage)
         waiter, early = self.begin(stage)
         with Watch(session).hooked() as watch:
-            self.finish(waiter, early, [holder], self.let_go)
+            self.finish(waiter, early, holders, self.let_go)
             wanted = [(waiter, early, "done", 1),
                       (*self.one_wait(stage, self.let_go), "done", 1),
                       (*self.one_wait(stage, self.interrupt), "interrupted", 1),
@@ -135,11 +135,11 @@ class Traced(Scenario):
             json.dump(document, file, indent=1)
 
     @staticmethod
-    def hold(stage, index=INDEX):
-        """The file may have been truncated before."""
+    def hold(stage, *indexes):
+        """The file may have been truncated before; on XFS this waits for pages that are held."""
         with open(stage.path, "r+b") as file:
             os.posix_fallocate(file.fileno(), 0, stage.pages * st.PAGE)
-        return stage.start("hold_pipe", stage.path, index)
+        return [stage.start("hold_pipe", stage.path, index) for index in indexes or (INDEX,)]
 
     def begin(self, stage):
         times = Times()
@@ -159,7 +159,7 @@ class Traced(Scenario):
 
     def one_wait(self, stage, end, indexes=(INDEX,)):
         """The waiter and when it waited; it is let go by end()."""
-        holders = [self.hold(stage, index) for index in indexes]
+        holders = self.hold(stage, *indexes)
         waiter, times = self.begin(stage)
         self.finish(waiter, times, holders, end)
         return waiter, times
@@ -211,7 +211,7 @@ class Traced(Scenario):
 
     def killed_watch(self, session, stage):
         """In the middle of a wait; that goes on as if nobody had looked."""
-        holder = self.hold(stage)
+        holder, = self.hold(stage)
         with Watch(session).hooked() as watch:
             waiter = self.start_waiter(stage)
             self.asleep("waiter", waiter.tid, st.waits_for_page, "S")
@@ -251,7 +251,7 @@ class Lost(Traced):
         with Watch(session, "--ringbuf-size", "4K", "--max-waits", "1").hooked() as watch:
             for _ in range(WAITS):
                 self.one_wait(stage, self.let_go)
-            holders = [self.hold(stage), stage.start("hold_pipe", other, INDEX)]
+            holders = [*self.hold(stage), stage.start("hold_pipe", other, INDEX)]
             waiters = []
             for path in (stage.path, other):
                 waiters.append(stage.start("wait_op", self.op, path))
@@ -322,12 +322,22 @@ class Freed(Traced):
 
 
 class Spins(SpinningInto):
-    """A reflink that spins is a wait: with its beginning and its end."""
+    """
+    A reflink that spins is a wait: with its beginning and its end. On one processor, as hooks are
+    attached by messages from one to the other, each of which would wait for what spins there.
+    """
+    SECOND_PROCESSOR = "/sys/devices/system/cpu/cpu1/online"
 
     def __init__(self):
         super().__init__("traced-spinning", "reflink", [PipeHolder()])
 
+    def switch_second_processor(self, on):
+        with open(self.SECOND_PROCESSOR, "w", encoding="ascii") as file:
+            file.write(str(int(on)))
+
     def stage(self, stage):
+        self.switch_second_processor(False)
+        stage.at_end.append(lambda: self.switch_second_processor(True))
         self.source = self.create_source(stage)
         self.try_unpinned(stage)
 
