@@ -18,7 +18,7 @@ from tmux import Terminal, Timeout  # noqa: E402
 
 STEP = 3600  # seconds by which somebody sets the clock
 SHOWN = 2          # seconds from the sleep of the waiter to the verdict on the screen
-LOOK = 0.5         # seconds that one daxtrace takes in a guest that has its cores for itself
+LOOK = 0.25        # seconds that one daxtrace takes in a guest that has its cores for itself
 TOOL = "/run/daxtop"  # a copy, like daxtrace's
 RECORDING = "/run/daxtop.dxt"
 
@@ -40,6 +40,8 @@ class LiveView(Scenario):
 
     def start(self):
         self.before = st.bpf_objects()
+        if os.path.exists(TOOL):  # one of an earlier attempt may run yet
+            os.unlink(TOOL)
         shutil.copy(os.path.join(st.TOOLS, "daxtop"), TOOL)
         self.terminal = Terminal(120, 40)
         self.terminal.run(f"{TOOL} -w {RECORDING}")
