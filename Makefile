@@ -186,11 +186,13 @@ $(O)/fuzz/obj/%.o: %.c | $(SKELS)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(ALL_CPPFLAGS) -std=gnu11 -Wall -Wextra $(WERROR) $(FUZZ_FLAGS) -MMD -MP -c $< -o $@
 
-# What draws on a terminal is no part of it.
+# What draws on a terminal is no part of it; a recording is read without what looks at a machine.
 FUZZ_SRCS = $(filter-out src/view/top/% src/live/%,$(SRCS))
+FUZZ_RECORDING_SRCS = $(filter-out src/opts/% src/watch/% src/collect/%,$(FUZZ_SRCS)) src/collect/refusal.c
 
-$(FUZZ_TARGETS:%=$(O)/fuzz/fuzz-%): $(O)/fuzz/fuzz-%: $(O)/fuzz/obj/tests/fuzz/%.o \
-		$(FUZZ_SRCS:%.c=$(O)/fuzz/obj/%.o)
+$(O)/fuzz/fuzz-image: $(FUZZ_SRCS:%.c=$(O)/fuzz/obj/%.o)
+$(O)/fuzz/fuzz-recording: $(FUZZ_RECORDING_SRCS:%.c=$(O)/fuzz/obj/%.o)
+$(FUZZ_TARGETS:%=$(O)/fuzz/fuzz-%): $(O)/fuzz/fuzz-%: $(O)/fuzz/obj/tests/fuzz/%.o
 	$(Q)$(CLANG) -fsanitize=fuzzer$(comma)address$(comma)undefined $^ $(LDLIBS) -o $@
 
 fuzz: all
