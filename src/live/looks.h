@@ -12,8 +12,8 @@ struct looks_opts {
 	struct snapshot_opts snap;
 	bool traces;             /* hooks join in from the second look on */
 	struct trace_opts trace; /* how large their maps are */
-	const char *read;  /* a recording, instead of snap; NULL no */
-	const char *write; /* a recording to write; NULL no */
+	const char *read;        /* a recording, instead of snap; NULL no */
+	const char *write;       /* a recording to write; NULL no */
 };
 
 struct looks;
