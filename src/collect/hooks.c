@@ -359,10 +359,12 @@ static int tell_row(const struct hook *hook, struct row *r, fact_sink_fn sink, v
 
 int hooks_tell(const struct hooks *h, fact_sink_fn sink, void *arg)
 {
+	bool working = hooks_work(h);
 	int err = 0;
 
+	/* without what all rest on there are no others to be missed */
 	for (u32 i = 0; i < h->n && !err; i++)
-		if (wants(&h->row[i]))
+		if (wants(&h->row[i]) && (working || h->table[i].required))
 			err = tell_row(&h->table[i], (struct row *)&h->row[i], sink, arg);
 	return err;
 }
