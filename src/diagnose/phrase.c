@@ -259,6 +259,12 @@ void phrase_freed(struct strbuf *sb, const struct fact_freed *f)
 	sb_puts(sb, " under a live reference");
 }
 
+void phrase_taker(struct strbuf *sb, const struct fact_hold *hold)
+{
+	sb_puts(sb, "taken by ");
+	phrase_gone_task(sb, hold->taker_comm, hold->taker_pid, hold->taker_tid);
+}
+
 void phrase_end(struct strbuf *sb, const struct fact_end *end)
 {
 	sb_printf(sb, "%s by ", op_noun(end->op));

@@ -224,6 +224,17 @@ static void add_object(struct strbuf *sb, const struct fact_hold *h)
 	sb_printf(sb, "%s, ", h->object_id);
 }
 
+/* Whom the hooks saw take it, and where; it may be gone by now. */
+static void say_taker(struct report *r, const struct fact_hold *h)
+{
+	struct strbuf sb = { 0 };
+
+	phrase_taker(&sb, h);
+	say(r, INDENT_EVIDENCE, INDENT_EVIDENCE, &sb);
+	if (r->opts->stacks & STACKS_KERNEL && h->kstack.n)
+		say_stack(r, 'k', &h->kstack);
+}
+
 static void say_holder(struct report *r, const struct wfg_hold *h, const struct wfg_task *waiter)
 {
 	bool candidate = h->h.confidence == CONF_CANDIDATE;
@@ -245,6 +256,8 @@ static void say_holder(struct report *r, const struct wfg_hold *h, const struct 
 		sb_printf(&sb, ", to %s", h->h.target);
 	add_date(&sb, wfg_session(r->g), h->h.held_ns);
 	say(r, candidate ? "  candidate  " : "  holder     ", INDENT_EVIDENCE, &sb);
+	if (h->h.taker_tid)
+		say_taker(r, &h->h);
 	for (u32 i = 0; i < n; i++)
 		say_releaser(r, &h->releasers[i], waiter);
 	say_more(r, INDENT_EVIDENCE, h->nr_releasers - n, "tasks");

@@ -771,6 +771,31 @@ static void waits_end(void **state)
 	assert_int_equal(ended_wait(&st->t.ended, 0)->end.pid, 10000);
 }
 
+/* Hooks saw who took the reference; nobody has the pipe open any more. */
+static void taken_by_who_is_gone(void **state)
+{
+	static const char *const k[] = { "iov_iter_get_pages2+0x1d", "iter_to_pipe+0x8e",
+					 "vmsplice_to_pipe+0x61" };
+	struct fact_hold h = make_pipe("pipe:[88123]");
+	struct stage *st = *state;
+
+	st->s.session.trace = true;
+	h.held_ns = 856 * SECOND;
+	h.taker_pid = h.taker_tid = 31802;
+	snprintf(h.taker_comm, sizeof(h.taker_comm), "feeder");
+	h.kstack = (struct fact_stack){ .frames = k, .n = 3 };
+	scene_hold(&st->s, h, NULL, 0);
+	take(st);
+	assert_shows(st, "pipe:[88123] taken by fe");
+	press(st, 'x');
+	assert_shows(st, "taken by feeder[31802]");
+	press(st, KEY_OF_ENTER);
+	assert_screen(st, "taken_80x24", 80, 24);
+	press(st, KEY_OF_F0 + 8);
+	press(st, KEY_OF_END);
+	assert_shows(st, "taken by feeder[31802]");
+}
+
 static void replay(void **state)
 {
 	struct stage *st = *state;
@@ -876,6 +901,7 @@ int main(void)
 		T(pause_and_step),
 		T(jumps_to_what_changed),
 		T(waits_end),
+		T(taken_by_who_is_gone),
 		T(replay),
 		T(history_is_bounded),
 		T(collector_in_trouble),

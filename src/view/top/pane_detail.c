@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "diagnose/phrase.h"
+#include "util/text.h"
 #include "view/top/pane.h"
 
 enum { NO_LIMIT = UINT32_MAX, STACK_ROWS = 2 };
@@ -119,15 +120,44 @@ static void add_files(struct top *t, const struct wfg_wait *w)
 	lines_wrap(&t->lines, ATTR_NORMAL, "    ", "    ", sb->s, NO_LIMIT);
 }
 
+static const char *holder_name(enum fact_confidence confidence)
+{
+	static const char *const names[CONF_MAX] = {
+		[CONF_CANDIDATE] = "candidate",
+		[CONF_LIKELY] = "likely holder",
+		[CONF_EXACT] = "holder",
+	};
+
+	return names[confidence];
+}
+
+/* Whom the hooks saw take the reference, and where; it may be gone by now. */
+static void add_taker(struct top *t, const struct fact_hold *h)
+{
+	struct strbuf *sb = pane_scratch(t);
+
+	phrase_taker(sb, h);
+	if (h->held_ns != FACT_UNKNOWN) {
+		sb_puts(sb, " ");
+		text_duration(sb, h->held_ns);
+		sb_puts(sb, " ago");
+	}
+	lines_wrap(&t->lines, ATTR_NORMAL, " ", "   ", sb->s, NO_LIMIT);
+	if (h->kstack.n)
+		add_stack(t, "  k ", &h->kstack, NO_LIMIT);
+}
+
 static void add_holders(struct top *t, const struct wfg_wait *w)
 {
 	for (u32 i = 0; i < w->nr_holds; i++) {
 		const struct wfg_hold *h = w->holds[i];
 
+		if (h->h.taker_tid)
+			add_taker(t, &h->h);
 		for (u32 j = 0; j < h->nr_releasers; j++)
 			if (h->releasers[j].task != w->task)
-				add_task(t, fact_confidence_name(h->h.confidence),
-					 h->releasers[j].task, NO_LIMIT);
+				add_task(t, holder_name(h->h.confidence), h->releasers[j].task,
+					 NO_LIMIT);
 	}
 }
 

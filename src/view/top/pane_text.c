@@ -85,6 +85,10 @@ static void add_hold(struct top *t, const struct wfg_hold *h)
 		sb_printf(sb, "  %s", h->h.object_id);
 	if (h->h.target)
 		sb_printf(sb, "  to %s", h->h.target);
+	if (h->h.taker_tid) {
+		sb_puts(sb, "  ");
+		phrase_taker(sb, &h->h);
+	}
 	lines_wrap(&t->lines, h->h.confidence == CONF_CANDIDATE ? ATTR_DIM : ATTR_NORMAL, head,
 		   "                         ", sb->s, UINT32_MAX);
 }

@@ -179,6 +179,8 @@ static void draw_hold(struct tree_row *r)
 		sb_printf(sb, "x%u ", f->refs);
 	if (h->nr_releasers == 1)
 		add_descriptor(sb, &h->releasers[0]);
+	else if (!h->nr_releasers && f->taker_tid)
+		phrase_taker(sb, f);
 	if (f->confidence == CONF_CANDIDATE && f->detail)
 		sb_puts(sb, f->detail);
 	put_last(r, sb->s);
