@@ -13,6 +13,9 @@
 /* How long the start waits for the collector before it shows a screen without an answer. */
 #define FIRST_ANSWER_NS (2 * NSEC_PER_SEC)
 
+/* For how long that the second look loads hooks is reason enough for its silence. */
+#define ATTACH_NS (5 * NSEC_PER_SEC)
+
 static void take_note(struct live *p, const char *note)
 {
 	if (*note && p->batch && !*p->note)
@@ -39,6 +42,7 @@ static void take_answer(struct live *p, const struct feed_answer *a)
 	int err;
 
 	take_note(p, a->trouble);
+	p->top.feed.silent_ns = 0;
 	if (a->end) {
 		take_end(p);
 		return;
@@ -103,6 +107,8 @@ static void note_silence(struct live *p, u64 now)
 	bool silent = !is_over(p) && feed_is_busy(p->feed) && now > p->asked_ns + patience;
 
 	p->top.feed.silent_ns = silent ? now - p->asked_ns : 0;
+	p->top.feed.attaching = p->looks == 1 && p->looks_opts.traces && silent &&
+				p->top.feed.silent_ns < ATTACH_NS;
 }
 
 /* Milliseconds to sleep: to the next look, and a second at most where a clock on the screen runs. */

@@ -36,6 +36,10 @@ void live_print(struct live *p)
 	if (p->looks > 1)
 		putchar('\n');
 	top_draw(&p->top, &p->canvas);
+	h += p->top.text_below;
+	if (p->top.text_below &&
+	    !canvas_resize(&p->canvas, p->canvas.w, h < BATCH_HEIGHT_MAX ? h : BATCH_HEIGHT_MAX))
+		top_draw(&p->top, &p->canvas);
 	canvas_print(stdout, &p->canvas, p->color);
 	p->quit |= fflush(stdout) || ferror(stdout);
 }

@@ -113,6 +113,7 @@ void top_draw(struct top *t, struct canvas *c)
 	struct area verdict = { header.h, 0 }, view;
 
 	canvas_clear(c);
+	t->text_below = 0;
 	if (!c->h || !c->w)
 		return;
 	verdict.h = verdict_rows(t, c, rest);

@@ -36,7 +36,7 @@ static void add_state(struct strbuf *sb, const struct top *t)
 	else if (t->feed.gone)
 		sb_puts(sb, "[COLLECTOR ENDED]");
 	else if (t->feed.silent_ns) {
-		sb_puts(sb, "[NO ANSWER ");
+		sb_puts(sb, t->feed.attaching ? "[LOADING HOOKS " : "[NO ANSWER ");
 		text_duration(sb, t->feed.silent_ns);
 		sb_putc(sb, ']');
 	} else if (t->feed.error)

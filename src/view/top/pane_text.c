@@ -25,9 +25,10 @@ void pane_text(struct top *t, struct canvas *c, struct area a, const char *title
 	t->text_h = h;
 	if (t->text_scroll + h > t->lines.n)
 		t->text_scroll = t->lines.n > h ? t->lines.n - h : 0;
+	t->text_below = t->lines.n - t->text_scroll > h ? t->lines.n - t->text_scroll - h : 0;
 	canvas_rule(c, a.y, title);
 	lines_draw(&t->lines, t->text_scroll, c, 0, a.y + 1, h);
-	if (t->text_scroll + h < t->lines.n && c->w > 12)
+	if (t->text_below && c->w > 12)
 		canvas_text(c, c->w - 8, a.y, 6, ATTR_TITLE, " more ");
 }
 

@@ -43,6 +43,7 @@ enum { TEXT_INPUT = 80, MESSAGE = 160, FOLDS = 256 };
 struct top_feed {
 	u64 delay_ns;      /* between looks */
 	u64 silent_ns;     /* since an answer is overdue; 0: it is not */
+	bool attaching;    /* that is the one before which hooks are loaded */
 	bool gone;         /* the collector has ended */
 	bool replay;       /* looks come from a recording */
 	bool ended;        /* and this was all of it */
@@ -64,6 +65,7 @@ struct top {
 	u32 selected, scroll; /* rows: of the cursor, and at the top of the tree */
 	u32 tree_h, text_h;   /* rows that the tree and the text had in the last frame */
 	u32 text_scroll;      /* line at the top of a text view */
+	u32 text_below;       /* lines of it for which the last frame had no room */
 	u64 cursor;           /* key of the selected row; 0 none */
 	enum row_sort sort;
 	bool inverted;
