@@ -445,7 +445,7 @@ static void views(void **state)
 	press(st, 'x');
 	assert_screen(st, "holds_80x24", 80, 24);
 	press(st, KEY_OF_F0 + 1);
-	assert_screen(st, "help_80x30", 80, 30);
+	assert_screen(st, "help_80x24", 80, 24);
 	press(st, KEY_OF_ESCAPE);
 	assert_int_equal(st->t.view, VIEW_MAIN);
 	press(st, '?');
@@ -543,7 +543,7 @@ static void filtering(void **state)
 	press(st, '\\');
 	type(st, "-C punch -m 5s");
 	assert_int_equal(st->t.rows.waits, 3);
-	assert_shows(st, "hidden by the filter 8");
+	assert_shows(st, "filter: -C punch -m 5s, hides 8");
 	/* what is wrong stays to be mended, and changes nothing */
 	press(st, KEY_OF_F0 + 4);
 	type(st, " --op sleep");
@@ -771,6 +771,32 @@ static void waits_end(void **state)
 	assert_int_equal(ended_wait(&st->t.ended, 0)->end.pid, 10000);
 }
 
+/* Hooks know how a wait ended, and when: long before the look that tells it. */
+static void waits_end_under_hooks(void **state)
+{
+	struct stage *st = *state;
+	struct fact_end e = {
+		.pid = 1000,
+		.tid = 1000,
+		.comm = "trim",
+		.op = OP_TRUNCATE,
+		.path = "/pmem1/db/seg.0042",
+		.waited_ns = SECOND / 500,
+		.result = RESULT_DONE,
+	};
+
+	st->s.session.trace = true;
+	e.ended_ns = st->s.session.mono_ns - 60 * SECOND;
+	ADD(st->s.g, FACT_END, end, e);
+	e.ended_ns += 59 * SECOND;
+	e.result = RESULT_INTERRUPTED;
+	e.waited_ns = 854 * SECOND;
+	ADD(st->s.g, FACT_END, end, e);
+	take_idle(st);
+	press(st, 'e');
+	assert_screen(st, "ended_traced_80x24", 80, 24);
+}
+
 /* Hooks saw who took the reference; nobody has the pipe open any more. */
 static void taken_by_who_is_gone(void **state)
 {
@@ -853,6 +879,8 @@ static void collector_in_trouble(void **state)
 	take_idle(st);
 	st->t.feed.silent_ns = 12 * SECOND;
 	assert_shows(st, "[NO ANSWER 12.0s]");
+	st->t.feed.attaching = true;
+	assert_shows(st, "[LOADING HOOKS 12.0s]");
 	st->t.feed.silent_ns = 0;
 	st->t.feed.error = "reading kernel memory failed";
 	assert_shows(st, "[FAILED]");
@@ -901,6 +929,7 @@ int main(void)
 		T(pause_and_step),
 		T(jumps_to_what_changed),
 		T(waits_end),
+		T(waits_end_under_hooks),
 		T(taken_by_who_is_gone),
 		T(replay),
 		T(history_is_bounded),

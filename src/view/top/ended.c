@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/clock.h"
+
 /* The end of a path tells more than its start. */
 static void keep_path(struct ended_wait *n, const char *path)
 {
@@ -13,13 +15,21 @@ static void keep_path(struct ended_wait *n, const char *path)
 		 len < sizeof(n->path) ? (path ? path : "") : path + len - sizeof(n->path) + 1);
 }
 
+/* Hooks saw it end; a look only that it is over. */
+static s64 end_time(const struct fact_session *s, const struct fact_end *end)
+{
+	u64 ago = end->ended_ns && end->ended_ns < s->mono_ns ? s->mono_ns - end->ended_ns : 0;
+
+	return s->time_sec - (s64)(ago / NSEC_PER_SEC);
+}
+
 void ended_update(struct ended *e, const struct wfg *g)
 {
 	for (size_t i = 0; i < wfg_nr_ends(g); i++) {
 		struct ended_wait *n = &e->last[e->durations.count % ENDED_KEPT];
 
 		*n = (struct ended_wait){ .end = *wfg_end(g, i),
-					  .ended_sec = wfg_session(g)->time_sec };
+					  .ended_sec = end_time(wfg_session(g), wfg_end(g, i)) };
 		keep_path(n, n->end.path);
 		n->end.path = NULL;
 		buckets_add(&e->durations, n->end.waited_ns);

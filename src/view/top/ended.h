@@ -12,7 +12,7 @@ enum { ENDED_KEPT = 128, ENDED_PATH = 128 };
 struct ended_wait {
 	struct fact_end end;   /* its path is not */
 	char path[ENDED_PATH]; /* the end of it, if it is longer */
-	s64 ended_sec;         /* CLOCK_REALTIME of the look that missed it */
+	s64 ended_sec;         /* CLOCK_REALTIME, if need be of the look that missed it */
 };
 
 struct ended {

@@ -83,11 +83,15 @@ static bool is_seen(const struct chain *ch, const struct wfg_wait *w)
 	return false;
 }
 
-/* "i_rwsem of /pmem1/q/log.7", in short */
+/* "i_rwsem of /pmem1/q/log.7", "pipe:[4711], an empty pipe" */
 static void add_lock(struct strbuf *sb, const struct wfg_queued *q)
 {
 	const struct wfg_lock *lock = q->on;
 
+	if (lock && lock->l.mode == MODE_PIPE && lock->l.of && q->lock) {
+		sb_printf(sb, "%s, a%s %s", lock->l.of, *q->lock == 'e' ? "n" : "", q->lock);
+		return;
+	}
 	sb_puts(sb, q->lock ? q->lock : "a lock");
 	if (lock && lock->file && lock->file->f.path)
 		sb_printf(sb, " of %s", lock->file->f.path);

@@ -143,8 +143,12 @@ static void draw_waits(struct top *t, struct canvas *c, u16 y, const struct tota
 		phrase_time(sb, n->oldest);
 		sb_printf(sb, ", queued behind them %llu", (unsigned long long)n->queued);
 	}
+	/* before what is only good to know: it says why there is less to see */
+	if (t->filter_text[0])
+		sb_printf(sb, "   filter: %s", t->filter_text);
 	if (t->rows.hidden)
-		sb_printf(sb, ", hidden by the filter %u", t->rows.hidden);
+		sb_printf(sb, "%s%u", t->filter_text[0] ? ", hides " : "   hidden by the filter ",
+			  t->rows.hidden);
 	sb_printf(sb, "   ended %llu", (unsigned long long)t->ended.durations.count);
 	if (t->ended.durations.longest_ns) {
 		sb_puts(sb, ", longest ");
@@ -152,8 +156,6 @@ static void draw_waits(struct top *t, struct canvas *c, u16 y, const struct tota
 	}
 	if (t->sort || t->inverted)
 		sb_printf(sb, "   sort: %s%s", t->inverted ? "-" : "", row_sort_name(t->sort));
-	if (t->filter_text[0])
-		sb_printf(sb, "   filter: %s", t->filter_text);
 	canvas_text(c, 0, y, c->w, n->waits ? ATTR_TITLE : ATTR_NORMAL, sb->s);
 }
 

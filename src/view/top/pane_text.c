@@ -164,14 +164,19 @@ static void add_ended(struct top *t, const struct ended_wait *w)
 		sb_puts(sb, "  ");
 	sb_printf(sb, "%s[%u]  %s  ", w->end.comm, w->end.pid, fact_op_name(w->end.op));
 	phrase_time(sb, w->end.waited_ns);
+	if (w->end.result != RESULT_UNKNOWN)
+		sb_printf(sb, "  %s", fact_result_name(w->end.result));
 	sb_printf(sb, "  %s", w->path[0] ? w->path : "(no name)");
-	lines_add(&t->lines, ATTR_NORMAL, sb->s);
+	lines_wrap(&t->lines, ATTR_NORMAL, "", "    ", sb->s, 2);
 }
 
 void pane_ended(struct top *t, struct canvas *c, struct area a)
 {
+	bool traced = t->g && wfg_session(t->g)->trace;
+
 	lines_reset(&t->lines, c->w);
-	lines_add(&t->lines, ATTR_TITLE, "How long they were seen to wait");
+	lines_add(&t->lines, ATTR_TITLE,
+		  traced ? "How long they waited" : "How long they were seen to wait");
 	for (u32 i = 0; i < BUCKETS; i++) {
 		struct strbuf *sb = pane_scratch(t);
 
@@ -180,7 +185,8 @@ void pane_ended(struct top *t, struct canvas *c, struct area a)
 		lines_add(&t->lines, ATTR_NORMAL, sb->s);
 	}
 	lines_add(&t->lines, ATTR_TITLE,
-		  "The last ones; what comes and goes between two looks is not seen");
+		  traced ? "The last ones" :
+			   "The last ones; what comes and goes between two looks is not seen");
 	for (u32 i = 0; i < ended_kept(&t->ended); i++)
 		add_ended(t, ended_wait(&t->ended, i));
 	pane_text(t, c, a, "waits that ended");
@@ -190,29 +196,23 @@ void pane_help(struct top *t, struct canvas *c, struct area a)
 {
 	static const char text[] =
 		"daxtop only looks: no key signals a task or changes anything.\n"
-		"\n"
-		"Up Down j k         move            PgUp PgDn Home End\n"
-		"Enter               detail of the selected wait: stacks, file, what helps\n"
-		"F7 c                chain: who waits for whom, link by link\n"
-		"F8 w                explain: the report that daxtrace prints\n"
-		"x                   every held page that is known\n"
-		"e                   waits that ended, with a histogram\n"
-		"F3 /                find, n the next one\n"
-		"F4 \\                filter: -p LIST -C GLOB --op LIST --how LIST -m TIME, or\n"
-		"                    part of a path or command name; empty shows all\n"
-		"F5                  fold or unfold\n"
-		"F6 > <              sort by the next or previous column, I inverts\n"
-		"F9                  dump what is shown to files, as text and as JSON\n"
-		"Space Z             pause; collection goes on\n"
-		"t T                 step back and forth in time; pauses\n"
-		"[ ]                 step to where waits come or go\n"
-		"Esc                 back; clears the filter\n"
-		"Ctrl-L              draw anew         q F10 quit         F1 h ? this help\n"
-		"\n"
-		"S      state as in ps: a signal ends a wait in S, only the holder one in D\n"
-		"CONF   exact: the reference was seen   likely: the evidence fits\n"
-		"       cand: it could hold it, no more   none: nobody is known to hold it\n"
-		"AGE    since the task last ran, or since the reference was taken; ? not known\n";
+		"Up Down j k   move           PgUp PgDn Home End   by pages, to the ends\n"
+		"Enter         detail of the selected wait: stacks, file, what helps\n"
+		"F7 c          chain: who waits for whom, link by link\n"
+		"F8 w          explain: the report that daxtrace prints\n"
+		"x             every held page   e   waits that ended, with a histogram\n"
+		"F3 /          find              n   the next one\n"
+		"F4 \\          filter: -p LIST -C GLOB --op LIST --how LIST -m TIME, or part of\n"
+		"              a path or command name; empty shows all\n"
+		"F5            fold or unfold\n"
+		"F6 > <        sort by the next or previous column   I   inverts\n"
+		"F9            dump what is shown to files, as text and as JSON\n"
+		"Space Z       pause; looking goes on         t T   step in time; pauses\n"
+		"Esc           back; clears the filter        [ ]   to where waits come or go\n"
+		"Ctrl-L        draw anew         q F10   quit         F1 h ?   this help\n"
+		"S             state as in ps: a signal ends a wait in S, the holder one in D\n"
+		"CONF          exact: seen; likely: evidence fits; cand: it could; none: unknown\n"
+		"AGE           since the task last ran, or the reference was taken; ? unknown\n";
 
 	lines_reset(&t->lines, c->w);
 	lines_add_visible(&t->lines, ATTR_NORMAL, text);
