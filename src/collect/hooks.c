@@ -2,6 +2,7 @@
 #include "collect/hooks.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -277,6 +278,17 @@ static void attach_all(struct hooks *h)
 		give_up(h);
 }
 
+/*
+ * The types of kernel and modules were megabytes, which the C library keeps for later: in the resident
+ * set, and each child that reads a file for us would copy their page tables.
+ */
+static void forget_types(void)
+{
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}
+
 struct hooks *hooks_open(const void *elf, size_t len, const struct hook *table, u32 n,
 			 hooks_prepare_fn prepare, void *arg)
 {
@@ -298,6 +310,7 @@ struct hooks *hooks_open(const void *elf, size_t len, const struct hook *table, 
 	if (!err)
 		attach_all(h);
 	speak(before);
+	forget_types();
 	return h;
 }
 
