@@ -352,6 +352,12 @@ u64 hooks_growth(const struct hooks *h, const char *map, u32 counter, u64 *told)
 	return n - before;
 }
 
+/* Of a function that is in no BTF libbpf says that there is no such process. */
+static const char *reason(int err)
+{
+	return err == -ESRCH ? "not in the kernel's BTF" : err ? strerror(-err) : "";
+}
+
 static int tell_row(const struct hook *hook, struct row *r, fact_sink_fn sink, void *arg)
 {
 	struct fact f = { .type = FACT_PROBE, .probe = { .name = hook->name } };
@@ -364,7 +370,7 @@ static int tell_row(const struct hook *hook, struct row *r, fact_sink_fn sink, v
 		return sink(arg, &f);
 	}
 	snprintf(r->costs, sizeof(r->costs), "%s%s%s%s", hook->costs, r->err ? " (" : "",
-		 r->err ? strerror(-r->err) : "", r->err ? ")" : "");
+		 reason(r->err), r->err ? ")" : "");
 	f.probe.state = PROBE_MISSING;
 	f.probe.costs = r->costs;
 	return sink(arg, &f);
