@@ -822,6 +822,37 @@ static void taken_by_who_is_gone(void **state)
 	assert_shows(st, "taken by feeder[31802]");
 }
 
+/* Who prints a frame learns how much higher it has to be, as nobody can scroll it. */
+static void tells_what_has_no_room(void **state)
+{
+	struct stage *st = *state;
+	u32 below;
+
+	take_idle(st);
+	assert_hides(st, " more ");
+	assert_int_equal(st->t.text_below, 0);
+	next_scene(st, SECOND);
+	for (u32 i = 0; i < 20; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "walker %u", i);
+		ADD(st->s.g, FACT_PROBE, probe,
+		    ((struct fact_probe){ name, PROBE_MISSING, "what it finds is missed" }));
+	}
+	take_idle(st);
+	assert_shows(st, " more ");
+	below = st->t.text_below;
+	assert_true(below > 0);
+	free(frame(st, 80, 24 + below - 1, false));
+	assert_int_equal(st->t.text_below, 1);
+	free(frame(st, 80, 24 + below, false));
+	assert_int_equal(st->t.text_below, 0);
+	stage_vmsplice(st);
+	take(st);
+	assert_hides(st, " more ");
+	assert_int_equal(st->t.text_below, 0);
+}
+
 static void replay(void **state)
 {
 	struct stage *st = *state;
@@ -931,6 +962,7 @@ int main(void)
 		T(waits_end),
 		T(waits_end_under_hooks),
 		T(taken_by_who_is_gone),
+		T(tells_what_has_no_room),
 		T(replay),
 		T(history_is_bounded),
 		T(collector_in_trouble),
