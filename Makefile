@@ -175,6 +175,7 @@ bench: $(PROGS) $(BENCH)
 	$(Q)packaging/need --install build vm
 	$(Q)tests/bench/run $(B) $(O)/bench
 	$(Q)O='$(abspath $(O))' tests/vm/pincost
+	$(Q)O='$(abspath $(O))' tests/vm/topcost
 
 # FUZZ_SECONDS are for each target of tests/fuzz.
 FUZZ_SECONDS ?= 60
