@@ -62,22 +62,31 @@ static void add_coverage(struct strbuf *sb, const struct wfg *g)
 		sb_printf(sb, "  torn %llu", (unsigned long long)wfg_losses(g, LOSS_TORN));
 }
 
-static void draw_who(struct top *t, struct canvas *c, u16 y)
+static const char *who(struct top *t, bool kernel)
 {
 	const struct fact_session *s = t->g ? wfg_session(t->g) : NULL;
-	bool lost = t->g && wfg_losses(t->g, LOSS_LOST);
 	struct strbuf *sb = pane_scratch(t);
-	u16 x;
 
-	sb_puts(sb, "daxtop " DAXTOP_VERSION "  ");
-	x = canvas_text(c, 0, y, c->w, ATTR_TITLE, sb->s);
-	sb_reset(sb);
 	if (s)
-		sb_printf(sb, "%s  %s  ", s->host ? s->host : "?", s->kernel ? s->kernel : "?");
+		sb_printf(sb, "%s  ", s->host ? s->host : "?");
+	if (s && kernel)
+		sb_printf(sb, "%s  ", s->kernel ? s->kernel : "?");
 	add_state(sb, t);
 	if (s)
 		add_coverage(sb, t->g);
-	canvas_text(c, x, y, c->w - x, lost ? ATTR_WARN : ATTR_NORMAL, sb->s);
+	return sb->s;
+}
+
+/* Where there is not room for all, what was lost is worth more than which kernel this is. */
+static void draw_who(struct top *t, struct canvas *c, u16 y)
+{
+	bool lost = t->g && wfg_losses(t->g, LOSS_LOST);
+	u16 x = canvas_text(c, 0, y, c->w, ATTR_TITLE, "daxtop " DAXTOP_VERSION "  ");
+	const char *text = who(t, true);
+
+	if (text_width(text) > (size_t)(c->w - x))
+		text = who(t, false);
+	canvas_text(c, x, y, c->w - x, lost ? ATTR_WARN : ATTR_NORMAL, text);
 }
 
 /* The time of day of the look, at the right end of the row where the rest leaves room. */
