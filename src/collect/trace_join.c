@@ -70,13 +70,14 @@ static int hand_over(struct snap *s, struct trace *t, const struct kwait *k)
 {
 	const struct kpage *page = page_find(s, k->page);
 	struct ktask *task = task_find(s, k->task);
-	u64 asleep = task ? task_asleep_ns(s, task) : FACT_UNKNOWN, now = clock_now();
-	struct trace_wait l = { .flags = TRACE_SEEDED, .last_ns = now, .page = k->page };
+	u64 asleep = task ? task_asleep_ns(s, task) : FACT_UNKNOWN;
+	u64 look = s->k->time.mono_ns; /* it had slept so long then, maybe seconds ago */
+	struct trace_wait l = { .flags = TRACE_SEEDED, .last_ns = clock_now(), .page = k->page };
 	struct traced *w;
 
 	if (!task || !page || !k->inode || k->on != ON_PAGE)
 		return 0;
-	l.begin_ns = asleep != FACT_UNKNOWN && asleep < now ? now - asleep : now;
+	l.begin_ns = asleep != FACT_UNKNOWN && asleep < look ? look - asleep : look;
 	l.start_ns = task->r.start_ns;
 	l.pages = l.scans = 1;
 	l.mapping = page->mapping ? page->mapping : kmem_at(s->k, k->inode, KF_INODE_DATA);
