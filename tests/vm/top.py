@@ -30,8 +30,8 @@ def step_clock(seconds):
 class LiveView(Scenario):
     """It says that nobody waits, names the hang within two seconds, and says when it is over.
 
-    Meanwhile the filesystem goes with its module and comes back elsewhere in memory, the clock is
-    set, and what is shown is recorded.
+    It also says who was seen to take the reference. Meanwhile the filesystem goes with its module and
+    comes back elsewhere in memory, the clock is set, and what is shown is recorded.
     """
 
     def __init__(self, **settings):
@@ -95,7 +95,10 @@ class LiveView(Scenario):
             raise Mismatch("an innocent task is on the screen")
         self.terminal.press("F8")
         self.wait(lambda text: "WHAT HELPS" in text, st.PATIENCE)
-        self.terminal.press("F8")
+        self.terminal.press("Enter")
+        holder = self.holders[0].program
+        self.wait(lambda text: f"taken by {holder.name}[{holder.pid}]" in text, st.PATIENCE)
+        self.terminal.press("Enter")
         self.end_bystander()
         self.end_holders(stage, None)
         self.proceeds(stage)
