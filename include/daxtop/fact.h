@@ -81,7 +81,7 @@ enum fact_trigger {
 /* What the waiter sleeps on. */
 enum fact_on {
 	ON_PAGE = 0, /* a DAX page that must become idle */
-	ON_LOCK,     /* woken for a page, now retaking the lock it dropped to sleep */
+	ON_LOCK, /* the invalidate lock: before it looks for a page, or woken from a wait for one */
 	ON_ENTRY_LOCK,
 	ON_LEASE,
 	ON_MAX,
@@ -216,9 +216,9 @@ struct fact_wait {
 	bool spins;         /* never sleeps but looks at the page again and again, in state R */
 	bool interruptible; /* TASK_INTERRUPTIBLE: any signal ends the sleep */
 	/*
-	 * ON_ENTRY_LOCK, ON_LEASE: number of the lock, which fact_hold.lock has, too; 0 unknown. Of
-	 * an entry lock one that is made up of the address_space and the index, of leases the
-	 * address of the file's struct file_lock_context.
+	 * Number of the lock, which fact_hold.lock has, too; 0 unknown. ON_LOCK: its address, if page
+	 * faults have it; ON_ENTRY_LOCK: one that is made up of the address_space and the index;
+	 * ON_LEASE: the address of the file's struct file_lock_context.
 	 */
 	u64 lock;
 	u64 index;    /* ON_ENTRY_LOCK, lock known: first page of the entry in its file */

@@ -17,4 +17,11 @@ u64 entry_xarray(struct snap *s, u64 inode);
 /* Whether the entry that the waiter sleeps for is locked now; *entry: what is there, 0 nothing. */
 bool entry_is_locked(struct snap *s, const struct kwait *w, u64 *entry);
 
+/* The DAX file that a task sleeps in a page fault of, within fs/dax.c; 0 none. */
+u64 fault_file(struct snap *s, const struct ktask *t);
+
+/* Tells that a task has the lock that w waits for, and what it sleeps for meanwhile. */
+void entry_holder_tell(struct snap *s, const struct kwait *w, struct ktask *t, enum fact_how how,
+		       enum fact_confidence confidence);
+
 #endif

@@ -255,6 +255,9 @@ bool wait_still_there(struct snap *s, const struct kwait *w);
 /* --- entry_locks.c */
 int entry_locks_find(struct snap *s); /* adds to s->waits; 0 or -errno */
 
+/* --- invalidate_locks.c */
+int invalidate_locks_find(struct snap *s); /* likewise, after all others */
+
 /* --- leases.c */
 int leases_find(struct snap *s); /* likewise */
 
@@ -579,6 +582,8 @@ int walk_behind(struct snap *s);
 bool walk_behind_available(const struct snap *s);
 int walk_entry_locks(struct snap *s);
 bool walk_entry_locks_available(const struct snap *s);
+int walk_invalidate_locks(struct snap *s);
+bool walk_invalidate_locks_available(const struct snap *s);
 int walk_leases(struct snap *s);
 bool walk_leases_available(const struct snap *s);
 

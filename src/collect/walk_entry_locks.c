@@ -19,9 +19,12 @@ struct section {
 
 #define ON(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
-static const struct section sections[] = {
-	{ HOW_FAULT, ON("dax_iomap_pte_fault", "dax_iomap_pmd_fault", "dax_iomap_fault") },
-	{ HOW_WRITEBACK, ON("dax_writeback_mapping_range") },
+enum { FAULTS, WRITEBACK, SECTIONS };
+
+static const struct section sections[SECTIONS] = {
+	[FAULTS] = { HOW_FAULT,
+		     ON("dax_iomap_pte_fault", "dax_iomap_pmd_fault", "dax_iomap_fault") },
+	[WRITEBACK] = { HOW_WRITEBACK, ON("dax_writeback_mapping_range") },
 };
 
 /* Inside of them, but the lock is not taken yet, or taken in part of it. */
@@ -30,7 +33,7 @@ static const char *const unsure[] = { "grab_mapping_entry", NULL };
 /* What a task would keep, if it is in one of the sections; NULL it is not. */
 static const struct section *section_of(const struct ktask *t)
 {
-	for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++)
+	for (int i = 0; i < SECTIONS; i++)
 		if (task_stack_any(t, sections[i].functions))
 			return &sections[i];
 	return NULL;
@@ -90,12 +93,28 @@ static enum answer walks_entry(struct snap *s, const struct ktask *t, const stru
 	return answer_of(&y);
 }
 
-/* Whether words are a vm_fault of the file: the page has to be where the address is mapped. */
-static bool is_fault(struct snap *s, const u64 *fault, u64 inode)
+/* Where a vm_fault has what is read of it, in words from its vma on. */
+struct fault_layout {
+	s64 pgoff, address, words; /* words: how many to read; 0 not known */
+};
+
+static struct fault_layout fault_layout(const struct snap *s)
 {
 	const struct kfield *f = s->k->field;
-	s64 pgoff = (f[KF_FAULT_PGOFF].off - f[KF_FAULT_VMA].off) / 8;
-	s64 address = (f[KF_FAULT_ADDRESS].off - f[KF_FAULT_VMA].off) / 8;
+	struct fault_layout l = {
+		(f[KF_FAULT_PGOFF].off - f[KF_FAULT_VMA].off) / 8,
+		(f[KF_FAULT_ADDRESS].off - f[KF_FAULT_VMA].off) / 8,
+		0,
+	};
+
+	if (l.pgoff > 0 && l.address > 0)
+		l.words = (l.pgoff > l.address ? l.pgoff : l.address) + 1;
+	return l;
+}
+
+/* The DAX file that words are a vm_fault of: the page has to be where the address is mapped. 0 none. */
+static u64 file_of_fault(struct snap *s, const struct fault_layout *l, const u64 *fault)
+{
 	struct kget g[] = {
 		{ fault[0], KF_VMA_FILE, 0, 0 },
 		{ fault[0], KF_VMA_START, 0, 0 },
@@ -104,27 +123,40 @@ static bool is_fault(struct snap *s, const u64 *fault, u64 inode)
 	u64 of;
 
 	if (!kmem_is_kernel_ptr(fault[0]) || fault[0] & 7 || kmem_getv(s->k, g, 3) || g[0].err ||
-	    !kmem_is_kernel_ptr(g[0].val) || kmem_get(s->k, g[0].val, KF_FILE_INODE, &of))
-		return false;
-	return of == inode &&
-	       fault[pgoff] == (fault[address] - g[1].val) / ARCH_PAGE_SIZE + g[2].val;
+	    !kmem_is_kernel_ptr(g[0].val) || kmem_get(s->k, g[0].val, KF_FILE_INODE, &of) ||
+	    fault[l->pgoff] != (fault[l->address] - g[1].val) / ARCH_PAGE_SIZE + g[2].val)
+		return 0;
+	return file_is_dax(s, of) ? of : 0;
+}
+
+u64 fault_file(struct snap *s, const struct ktask *t)
+{
+	struct fault_layout l = fault_layout(s);
+	u64 start, inode = 0;
+	const u64 *words;
+	u32 n;
+
+	if (!task_is_asleep(t) || section_of(t) != &sections[FAULTS] || !l.words)
+		return 0;
+	words = task_stack_words(s, t, &n, &start);
+	for (u32 i = 0; i + l.words <= n && !inode; i++)
+		inode = file_of_fault(s, &l, words + i);
+	return inode;
 }
 
 /* Each vm_fault of the file: the page of the fault. */
 static enum answer faults_on_entry(struct snap *s, const struct ktask *t, const struct kwait *w,
 				   u64 entry)
 {
-	const struct kfield *f = s->k->field;
-	s64 pgoff = (f[KF_FAULT_PGOFF].off - f[KF_FAULT_VMA].off) / 8;
-	s64 address = (f[KF_FAULT_ADDRESS].off - f[KF_FAULT_VMA].off) / 8;
 	struct tally y = tally_of(w, entry);
+	struct fault_layout l = fault_layout(s);
 	u64 start;
 	u32 n;
 	const u64 *words = task_stack_words(s, t, &n, &start);
 
-	for (u32 i = 0; pgoff > 0 && address > 0 && i + pgoff + address < n; i++)
-		if (is_fault(s, words + i, w->inode))
-			count(&y, words[i + pgoff]);
+	for (u32 i = 0; l.words && i + l.words <= n; i++)
+		if (file_of_fault(s, &l, words + i) == w->inode)
+			count(&y, words[i + l.pgoff]);
 	return answer_of(&y);
 }
 
@@ -182,8 +214,8 @@ static void tell_target(struct snap *s, const struct ktask *t, struct fact_hold 
 	h->detail = where ? snap_text(s, "it sleeps in %s()", where) : NULL;
 }
 
-static void tell_hold(struct snap *s, const struct kwait *w, struct ktask *t, enum fact_how how,
-		      enum fact_confidence confidence)
+void entry_holder_tell(struct snap *s, const struct kwait *w, struct ktask *t, enum fact_how how,
+		       enum fact_confidence confidence)
 {
 	struct fact_releaser releaser = { .task = t->r.task, .fd = -1 };
 	struct fact f = { .type = FACT_HOLD };
@@ -251,8 +283,8 @@ int walk_entry_locks(struct snap *s)
 			continue;
 		n = find_holders(s, w, entry, found);
 		for (u32 j = 0; j < n; j++)
-			tell_hold(s, w, found[j].t, found[j].how,
-				  n > 1 || found[j].unsure ? CONF_LIKELY : CONF_EXACT);
+			entry_holder_tell(s, w, found[j].t, found[j].how,
+					  n > 1 || found[j].unsure ? CONF_LIKELY : CONF_EXACT);
 	}
 	return 0;
 }

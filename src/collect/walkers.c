@@ -25,6 +25,8 @@ const struct walker walkers[] = {
 	  walk_vms_available, walk_vms },
 	{ "entry locks", "who has the lock of an entry of a DAX file is not found",
 	  walk_entry_locks_available, walk_entry_locks },
+	{ "invalidate locks", "which page fault keeps a truncate from its file is not found",
+	  walk_invalidate_locks_available, walk_invalidate_locks },
 	{ "leases", "who has a lease that has to be given back is not found", walk_leases_available,
 	  walk_leases },
 	{ "lock queues", "tasks stuck behind a waiter are not counted, deadlocks not seen",

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * ENTRY_LOCK: the lock of one DAX entry, which a page fault or writeback keeps while it waits for
- * something else. Nobody sleeps for a page reference, and no signal ends either wait.
+ * something else; or the invalidate lock of the file, which such a page fault keeps as well. Nobody
+ * sleeps for a page reference, and no signal ends either wait.
  */
+#include <string.h>
+
 #include "diagnose/advice.h"
 #include "diagnose/mechanism.h"
 #include "diagnose/phrase.h"
@@ -13,7 +16,9 @@
 bool entry_lock_applies(const struct wfg *g, const struct wfg_wait *wait)
 {
 	(void)g;
-	return wait->w.on == ON_ENTRY_LOCK && !wait->page;
+	if (wait->page)
+		return false;
+	return wait->w.on == ON_ENTRY_LOCK || (wait->w.on == ON_LOCK && wait->nr_holds);
 }
 
 static void phrase_holder(struct strbuf *sb, const struct wfg_hold *h)
@@ -48,7 +53,8 @@ static void explain_hold(struct verdict *v, const struct wfg_hold *h)
 
 	sb_printf(&sb, "[%s] ", fact_confidence_name(h->h.confidence));
 	phrase_releasers(&sb, h, NAMED);
-	sb_printf(&sb, " locked the entry for %s", mechanism_of(h->h.how)->purpose);
+	sb_puts(&sb, v->wait->w.on == ON_LOCK ? " has it shared" : " locked the entry");
+	sb_printf(&sb, " for %s", mechanism_of(h->h.how)->purpose);
 	if (h->h.target)
 		sb_printf(&sb, " that waits for I/O to %s", h->h.target);
 	if (h->h.detail)
@@ -81,10 +87,26 @@ static void explain_reach(struct verdict *v)
 
 	if (!v->wait->nr_holds || v->wait->holds[0]->h.how != HOW_FAULT)
 		return;
-	sb_puts(&sb,
-		"As long as the page fault lasts, truncate, hole punch and reflink of the file "
-		"cannot begin either: it keeps them out of the page cache of the file.");
+	if (v->wait->w.on == ON_LOCK)
+		sb_puts(&sb, "Page faults of the file that come later sleep behind this wait, "
+			     "whatever page they need.");
+	else
+		sb_puts(&sb,
+			"As long as the page fault lasts, truncate, hole punch and reflink of the "
+			"file cannot begin either: it keeps them out of the page cache of the "
+			"file.");
 	verdict_impact(v, &sb);
+}
+
+/* Several faults may wait for one device. */
+static bool is_advised(const struct wfg_wait *wait, u32 i)
+{
+	const char *device = wait->holds[i]->h.device;
+
+	for (u32 j = 0; device && j < i; j++)
+		if (wait->holds[j]->h.device && !strcmp(wait->holds[j]->h.device, device))
+			return true;
+	return false;
 }
 
 static void advise(struct verdict *v, const struct wfg_hold *h)
@@ -114,6 +136,7 @@ void entry_lock_explain(struct verdict *v)
 		explain_nobody(v);
 	explain_reach(v);
 	for (u32 i = 0; i < wait->nr_holds; i++)
-		advise(v, wait->holds[i]);
+		if (!is_advised(wait, i))
+			advise(v, wait->holds[i]);
 	advise_interrupt(v, NULL);
 }

@@ -190,6 +190,8 @@ void phrase_what(struct strbuf *sb, const struct wfg_wait *wait)
 		phrase_entry(sb, wait);
 	} else if (wait->w.on == ON_LEASE && !wait->page) {
 		sb_puts(sb, "a lease");
+	} else if (wait->w.on == ON_LOCK && wait->w.lock && !wait->page) {
+		sb_puts(sb, "the invalidate lock");
 	} else {
 		phrase_page(sb, wait->page);
 	}
@@ -199,11 +201,11 @@ static void phrase_sleep(struct strbuf *sb, const struct wfg_wait *wait)
 {
 	sb_puts(sb, " has waited ");
 	phrase_time(sb, wait->age_ns);
-	if (wait->w.on == ON_LOCK)
+	if (wait->w.on == ON_LOCK && !wait->w.lock)
 		sb_puts(sb, " to retake a lock, after it was woken from its wait for ");
 	else
 		sb_puts(sb, " for ");
-	if (wait->w.on == ON_LOCK && !wait->page)
+	if (wait->w.on == ON_LOCK && !wait->w.lock && !wait->page)
 		sb_puts(sb, "a DAX page");
 	else
 		phrase_what(sb, wait);

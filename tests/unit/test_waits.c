@@ -20,12 +20,14 @@ static void wait_for(struct scene *s, enum fact_on on)
 	s->wait.page = 0;
 	s->wait.on = on;
 	s->wait.lock = LOCK_ID;
-	if (on != ON_ENTRY_LOCK)
+	if (on == ON_LEASE)
+		return;
+	s->wait.interruptible = false;
+	s->waiter.state = 'D';
+	if (on == ON_LOCK)
 		return;
 	s->wait.op = OP_FAULT;
 	s->wait.index = 0x14;
-	s->wait.interruptible = false;
-	s->waiter.state = 'D';
 	s->waiter.syscall = -1;
 	s->waiter.call = NULL;
 }
@@ -132,6 +134,43 @@ static void likely_is_no_exact(void **state)
 	assert_int_equal(findings_exit_status(s->g, &s->f), 11);
 }
 
+static void truncate_behind_a_fault(void **state)
+{
+	struct scene *s = *state;
+
+	wait_for(s, ON_LOCK);
+	hold_entry(s, HOW_FAULT, "dm-0 (slow)");
+	assert_report(s, "invalidate_lock");
+	assert_int_equal(s->f.f[0].code, FINDING_ENTRY_LOCK);
+	assert_int_equal(findings_exit_status(s->g, &s->f), 10);
+}
+
+/* One command lets both go on. */
+static void two_faults_on_one_device(void **state)
+{
+	struct fact_hold h = make_hold(HOW_FAULT, CONF_EXACT);
+	struct scene *s = *state;
+
+	wait_for(s, ON_LOCK);
+	h.target = h.device = "dm-0 (slow)";
+	hold_lock(s, h, make_task(812, "dbwriter"), -1);
+	hold_lock(s, h, make_task(813, "dbwriter"), -1);
+	scene_diagnose(s);
+	assert_int_equal(wfg_wait(s->g, 0)->nr_holds, 2);
+	assert_int_equal(s->f.f[0].nr_advice, 2);
+}
+
+/* Woken for a page, and nobody was seen to have the lock. */
+static void a_lock_that_nobody_was_seen_to_have(void **state)
+{
+	struct scene *s = *state;
+
+	wait_for(s, ON_LOCK);
+	s->wait.lock = 0;
+	assert_non_null(strstr(scene_diagnose(s)->text, "to retake a lock"));
+	assert_int_equal(s->f.f[0].code, FINDING_BLOCKED);
+}
+
 static void lease_with_a_limit(void **state)
 {
 	struct scene *s = *state;
@@ -198,15 +237,12 @@ static void holds_stay_with_their_lock(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(fault_on_suspended_device),
-		TEST(writeback_elsewhere),
-		TEST(nobody_was_seen),
-		TEST(nobody_has_it),
-		TEST(likely_is_no_exact),
-		TEST(lease_with_a_limit),
-		TEST(two_leases),
-		TEST(layout_of_a_client),
-		TEST(holds_stay_with_their_lock),
+		TEST(fault_on_suspended_device), TEST(writeback_elsewhere),
+		TEST(nobody_was_seen),           TEST(nobody_has_it),
+		TEST(likely_is_no_exact),        TEST(truncate_behind_a_fault),
+		TEST(two_faults_on_one_device),  TEST(a_lock_that_nobody_was_seen_to_have),
+		TEST(lease_with_a_limit),        TEST(two_leases),
+		TEST(layout_of_a_client),        TEST(holds_stay_with_their_lock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

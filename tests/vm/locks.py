@@ -115,6 +115,48 @@ class EntryLockAdvice(EntryLock, Advice):
     pass
 
 
+class BehindFault(Elsewhere, Scenario):
+    """
+    A truncate cannot begin as long as a page fault of the file lasts. A fault of another file that is
+    stuck as well has nothing to do with it. The file grows: of one that shrinks the page would be gone
+    when the fault returns.
+    """
+    sleeps_in = re.compile(r"\b(ext4_setattr|xfs_ilock)\b")
+    new_stage = EntryLock.new_stage
+
+    def __init__(self, holder):
+        super().__init__(holder, "grow", [StuckFault()], index=HOLE)
+        self.neighbour = None
+
+    def state(self):
+        return "D"
+
+    def start_bystander(self, stage):
+        other = f"{stage.path}.other"
+        stage.create(other)
+        for path in (stage.path, other):
+            os.truncate(path, 2 * HOLE * st.PAGE)
+        bystander = stage.start("hold_map", "--untouched", stage.path)
+        bystander.order("touch 0")
+        self.neighbour = stage.start("hold_map", "--untouched", other)
+        return bystander
+
+    def start_waiter(self, stage):
+        self.neighbour.tell(f"touch {HOLE}")
+        self.asleep("fault of another file", self.neighbour.tid, st.state, "D")
+        return super().start_waiter(stage)
+
+    def truth(self, stage):
+        return dataclasses.replace(super().truth(stage), ops=("truncate",), on="lock")
+
+    def findings(self):
+        return ("ENTRY_LOCK",)
+
+
+class BehindFaultAdvice(BehindFault, Advice):
+    pass
+
+
 class Lease(PipeHolder):
     """A lease that its holder does not give back."""
 
@@ -275,6 +317,7 @@ def locks():
     """Fresh scenarios."""
     ext4, xfs = {"filesystems": ("ext4",)}, {"filesystems": ("xfs",)}
     return [EntryLock("entry-lock", "fault"), EntryLockAdvice("advice-entry-lock", "fault"),
+            BehindFault("invalidate-lock"), BehindFaultAdvice("advice-entry-lock"),
             Leased("lease", "truncate", [Lease("read")], **ext4),
             Leased("lease-write", "open_trunc", [Lease("write")], **xfs),
             LeaseAdvice("advice-lease", "truncate", [Lease("read")], **xfs),

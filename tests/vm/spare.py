@@ -105,7 +105,7 @@ class Woken(Scenario):
     """
     The page is free and the waiter was woken, but it cannot have back the lock that it let go while
     it slept: a page fault has it, and must write zeros to a device that stalls. Nobody is in a wait
-    queue for a page any more; the waiter shows only by its stack.
+    queue for a page any more; the waiter shows only by its stack. The fault is its holder now.
     """
     HOLE = 20  # a page that the file lacks, between its end and one that was written behind it
     is_woken = False
@@ -141,7 +141,8 @@ class Woken(Scenario):
 
     def truth(self, stage):
         truth = super().truth(stage)
-        truth.on = "lock"
+        truth.on, truth.findings = "lock", ("ENTRY_LOCK",)
+        truth.holders = [verdict.Holder("fault", {self.faulter.pid}, targets=stage.disk.names)]
         return truth
 
     def prove(self, session, stage, log_name):

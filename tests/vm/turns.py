@@ -37,7 +37,8 @@ VARIANTS = (
     # what is far from the kernel, or takes long
     "*/recorded/*", "*/churn/*", "*/woken/*", "*/lease-limit/*", "*/innocents-rdma/*", "*/tree/*",
     "*/deadlock-fuse/*", "*/suspected/*", "*/taken*/*", "xfs/traced/*", "xfs/traced-freed/*",
-    "xfs/entry-lock/*", "*/before-unbind/*", "*/traced-lost/*", "*/kvm/*", "*/vhost/*",
+    "xfs/entry-lock/*", "xfs/invalidate-lock/*", "*/before-unbind/*", "*/traced-lost/*", "*/kvm/*",
+    "*/vhost/*",
     "ext4/multipath-*/*", "*/xfs-file-*/*", "*/freed-bios/*", "*/packet-tls/*",
     # what does not depend on the kernel
     "*/advice-*/*",
