@@ -2,12 +2,14 @@
 """Tasks that wait for each other: over locks, pages and pipes, in circles and in trees."""
 
 import os
+import subprocess
 import types
 
 import stage as st
 import verdict
 from calls import Fuse
 from hang import SOON, Advice, PipeHolder, Scenario
+from locks import Freeze
 from stage import Mismatch
 
 
@@ -241,6 +243,47 @@ class Suspected(Tangle):
         self.all_free()
 
 
+class Frozen(Deadlock):
+    """
+    The holder writes to a filesystem that somebody freezes, who waits for the truncate that waits
+    for the holder. The kernel does not keep who writes.
+    """
+
+    def __init__(self, *args, **settings):
+        super().__init__(*args, **settings)
+        self.freezer = None
+
+    def new_stage(self, session, fstype):
+        return st.SpareStage(session.kernel, fstype, self.name.replace("/", "."), self.pages)
+
+    def findings(self):
+        return ("SUSPECTED_DEADLOCK",)
+
+    def stage(self, stage):
+        other = f"{stage.path}.other"
+        stage.create(other)
+        holder = self.actor(stage, f"pin {stage.path} {self.index}")
+        self.holders = [Pin(holder)]
+        super().stage(stage)
+        self.freezer = subprocess.Popen(["fsfreeze", "-f", stage.POINT])
+        stage.at_end.append(self.thaw)
+        self.asleep("fsfreeze", self.freezer.pid, Freeze.keeps_out, "D")
+        self.gets_stuck(holder, f"call write {other}")
+        self.circle = [self.waiter.tid, holder.tid]
+        self.queue = [holder, self.freezer]
+
+    def thaw(self):
+        if self.freezer:
+            self.freezer.wait(st.PATIENCE)
+            self.freezer = None
+            st.run("fsfreeze", "-u", st.SpareStage.POINT)
+
+    def all_free(self):
+        """The holder can write once the filesystem, frozen by now, is thawed."""
+        self.thaw()
+        super().all_free()
+
+
 class TreeStage(st.Stage):
     """In a directory of its own."""
 
@@ -320,4 +363,5 @@ def tangles():
             AsksServer("deadlock-fuse", "truncate", [], **xfs),
             ExitOrder("deadlock-exit", "exit", [], needs_counts_from_zero=True, **xfs),
             Suspected("suspected", "truncate", [], **ext4),
+            Frozen("suspected-freeze", "truncate", [], **xfs),
             Tree("tree", "truncate", [PipeHolder()])]
