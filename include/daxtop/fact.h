@@ -62,6 +62,7 @@ enum fact_op {
 	OP_RECLAIM,
 	OP_FAULT,
 	OP_WRITEBACK, /* fsync(2), sync(2) or the flusher, on its way through the pages of the file */
+	OP_UNBIND,    /* of the device, whose pages are all to be idle */
 	OP_MAX,
 };
 

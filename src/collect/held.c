@@ -30,7 +30,7 @@ static bool in_device(struct snap *s, const struct pgmap *m, const struct pmem *
 
 bool held_is_of_unbind(struct snap *s, u64 page)
 {
-	const struct pgmap m = { page, page + page_size(s) };
+	const struct pgmap m = { .first = page, .end = page + page_size(s) };
 
 	return page && in_device(s, &m, s->opts->unbind);
 }

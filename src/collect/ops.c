@@ -62,6 +62,7 @@ static const struct rule rules[] = {
 	     "do_ftruncate", "fuse_do_setattr") },
 	{ OP_RECLAIM, TRIGGER_DAX_WINDOW,
 	  ON("fuse_dax_free_mem_worker", "fuse_iomap_begin", "try_to_free_dmap_chunks") },
+	{ OP_UNBIND, 0, ON("memunmap_pages") },
 	{ OP_WRITE, 0, ON("vfs_write", "vfs_iter_write") },
 };
 

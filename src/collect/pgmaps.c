@@ -36,12 +36,13 @@ bool page_is_fsdax(struct snap *s, u64 page)
 	return s->pages_by_inode ? inode_is_dax(s, page) : in_ranges(&s->pgmaps, page);
 }
 
-static int add_range(struct snap *s, u64 start, u64 end)
+static int add_range(struct snap *s, u64 pgmap, u64 start, u64 end)
 {
 	u64 size = s->k->field[KF_PAGE].off;
 	struct pgmap m = {
 		.first = s->arch.vmemmap + (start >> ARCH_PAGE_SHIFT) * size,
 		.end = s->arch.vmemmap + ((end + 1) >> ARCH_PAGE_SHIFT) * size,
+		.addr = pgmap,
 	};
 	int err;
 
@@ -71,7 +72,7 @@ static int add_pgmap(void *arg, u64 pgmap)
 				    { range, KF_RANGE_END, 0, 0 } };
 
 		if (!kmem_getv(k, g, 2) && !g[0].err && !g[1].err)
-			err = add_range(s, g[0].val, g[1].val);
+			err = add_range(s, pgmap, g[0].val, g[1].val);
 	}
 	return err;
 }

@@ -49,7 +49,8 @@ struct ktasks {
 
 /* Struct pages of one fsdax range: [first, end), addresses. */
 struct pgmap {
-	u64 first, end;
+	u64 first, end; /* struct pages */
+	u64 addr;       /* of the dev_pagemap */
 };
 
 struct pgmaps {
@@ -257,6 +258,9 @@ int entry_locks_find(struct snap *s); /* adds to s->waits; 0 or -errno */
 
 /* --- invalidate_locks.c */
 int invalidate_locks_find(struct snap *s); /* likewise, after all others */
+
+/* --- unbind_waits.c */
+int unbind_waits_find(struct snap *s); /* likewise */
 
 /* --- leases.c */
 int leases_find(struct snap *s); /* likewise */

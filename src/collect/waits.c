@@ -289,7 +289,8 @@ static int find_once(struct snap *s, u32 *torn)
 	err = err ? err : entry_locks_find(s);
 	err = err ? err : leases_find(s);
 	err = err ? err : find_by_stack(s, torn);
-	return err ? err : invalidate_locks_find(s);
+	err = err ? err : invalidate_locks_find(s);
+	return err ? err : unbind_waits_find(s);
 }
 
 static void tell_probes(struct snap *s)

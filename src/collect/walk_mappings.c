@@ -84,7 +84,7 @@ static void tell_hold(struct snap *s, u64 mm, const struct kpage *p, int entries
 {
 	struct fact f = { .type = FACT_HOLD };
 	struct fact_releaser *releasers = mm_releasers(s, mm, &f.hold.nr_releasers);
-	bool counts = p->idle_refs == 0 && entries > 0;
+	bool counts = p->mapcount > 0 && entries > 0; /* 0 where they do not count */
 
 	f.hold.page = p->head;
 	f.hold.how = counts ? HOW_MAPPING : HOW_UNKNOWN;
@@ -116,7 +116,7 @@ static void look_at(struct snap *s, const struct kpage *p)
 /* Of many held pages most are explained: page tables are walked for the others. */
 static bool is_needed(struct snap *s, const struct kpage *p)
 {
-	return !p->scanned || page_unexplained(s, p) || (!p->idle_refs && p->mapcount > 0);
+	return !p->scanned || page_unexplained(s, p) || p->mapcount > 0;
 }
 
 bool walk_mappings_available(const struct snap *s)

@@ -138,6 +138,7 @@ static const char *op_noun(enum fact_op op)
 		[OP_RECLAIM] = "memory reclaim",
 		[OP_FAULT] = "page fault",
 		[OP_WRITEBACK] = "writeback",
+		[OP_UNBIND] = "unbinding of the device",
 	};
 
 	return nouns[op < OP_MAX ? op : OP_OTHER];
@@ -223,7 +224,10 @@ void phrase_wait(struct strbuf *sb, const struct wfg_wait *wait)
 		phrase_sleep(sb, wait);
 	}
 	sb_puts(sb, " of ");
-	phrase_file(sb, wait->file);
+	if (!wait->file && wait->page && wait->page->p.orphan)
+		sb_puts(sb, "no file any more");
+	else
+		phrase_file(sb, wait->file);
 }
 
 /* A task that may be gone. */

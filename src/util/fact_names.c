@@ -28,6 +28,7 @@ const char *fact_op_name(enum fact_op op)
 		[OP_RECLAIM] = "reclaim",
 		[OP_FAULT] = "fault",
 		[OP_WRITEBACK] = "writeback",
+		[OP_UNBIND] = "unbind",
 	};
 
 	return NAME(names, op);

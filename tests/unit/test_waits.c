@@ -171,6 +171,25 @@ static void a_lock_that_nobody_was_seen_to_have(void **state)
 	assert_int_equal(s->f.f[0].code, FINDING_BLOCKED);
 }
 
+/* Up to 5.10: the page is waited for in no queue, and its own count is gone. */
+static void unbinding_waits_for_a_page(void **state)
+{
+	struct scene *s = *state;
+
+	s->wait.op = OP_UNBIND;
+	s->wait.interruptible = false;
+	s->waiter.state = 'D';
+	s->waiter.syscall = -1;
+	s->waiter.call = NULL;
+	s->page.refs = 1;
+	s->page.idle_refs = 0;
+	scene_task(s, make_task(812, "dbwriter"));
+	scene_pipe(s, "pipe:[90210]", 812, 4);
+	assert_report(s, "unbinding");
+	assert_int_equal(s->f.f[0].code, FINDING_BLOCKED);
+	assert_int_equal(findings_exit_status(s->g, &s->f), 10);
+}
+
 static void lease_with_a_limit(void **state)
 {
 	struct scene *s = *state;
@@ -237,12 +256,19 @@ static void holds_stay_with_their_lock(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(fault_on_suspended_device), TEST(writeback_elsewhere),
-		TEST(nobody_was_seen),           TEST(nobody_has_it),
-		TEST(likely_is_no_exact),        TEST(truncate_behind_a_fault),
-		TEST(two_faults_on_one_device),  TEST(a_lock_that_nobody_was_seen_to_have),
-		TEST(lease_with_a_limit),        TEST(two_leases),
-		TEST(layout_of_a_client),        TEST(holds_stay_with_their_lock),
+		TEST(fault_on_suspended_device),
+		TEST(writeback_elsewhere),
+		TEST(nobody_was_seen),
+		TEST(nobody_has_it),
+		TEST(likely_is_no_exact),
+		TEST(truncate_behind_a_fault),
+		TEST(two_faults_on_one_device),
+		TEST(a_lock_that_nobody_was_seen_to_have),
+		TEST(unbinding_waits_for_a_page),
+		TEST(lease_with_a_limit),
+		TEST(two_leases),
+		TEST(layout_of_a_client),
+		TEST(holds_stay_with_their_lock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

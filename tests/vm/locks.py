@@ -11,7 +11,7 @@ import stage as st
 import verdict
 from devices import write_text
 from hang import SOON, STILL_ASLEEP, Advice, Eviction, PipeHolder, Scenario
-from operations import Exits, Shrinker
+from operations import Exits, Shrinker, Unbound
 from spare import SlowStage
 from stage import Mismatch
 
@@ -313,6 +313,48 @@ class Allocates(Shrinker):
             stage.started_by = ()
 
 
+class Drained(Elsewhere, Scenario):
+    """
+    The driver of the device is unbound, which waits until no page of it is referenced. The filesystem
+    is unmounted before it goes on: afterwards it would look at struct pages that are gone.
+    """
+    filesystems = ("xfs",)
+    sleeps_in = re.compile(r"\bmemunmap_pages\b")
+    new_stage, file_of_bystander = Unbound.new_stage, Unbound.file_of_bystander
+
+    def __init__(self):
+        super().__init__("drained", "unbind", [PipeHolder("--close")])
+        self.opener = None
+
+    def unavailable(self, session, fstype):
+        if not session.kernel.unbind_waits_for_pages:
+            return "unbinding waits for no page on this kernel"
+        return super().unavailable(session, fstype)
+
+    def state(self):
+        return "D"
+
+    def start_waiter(self, stage):
+        """The page would belong to no file any more if nobody had that open."""
+        self.opener = stage.start("wait_actor")
+        self.opener.order(f"open rw {stage.path}")
+        program = stage.start("wait_evict", self.op, f"{stage.DRIVER}/unbind:{stage.device}")
+        program.tell("go")
+        return program
+
+    def truth(self, stage):
+        """The kernel has dropped the reference by which an idle page had the count 1."""
+        return dataclasses.replace(super().truth(stage), idle_refs=0)
+
+    def end_holders(self, stage, wait):
+        self.opener.kill()
+        if not self.opener.ended(SOON):
+            raise Mismatch("who had the file open did not end")
+        st.SpareStage.umount(stage)
+        self.still_asleep("the filesystem was unmounted")
+        super().end_holders(stage, wait)
+
+
 def locks():
     """Fresh scenarios."""
     ext4, xfs = {"filesystems": ("ext4",)}, {"filesystems": ("xfs",)}
@@ -322,4 +364,4 @@ def locks():
             Leased("lease-write", "open_trunc", [Lease("write")], **xfs),
             LeaseAdvice("advice-lease", "truncate", [Lease("read")], **xfs),
             LeaseLimit("lease-limit", "truncate", [Lease("write")], **ext4),
-            Freeze(), Lookup(), Allocates()]
+            Freeze(), Lookup(), Allocates(), Drained()]
