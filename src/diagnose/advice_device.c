@@ -109,7 +109,7 @@ static void advise_unqueued_dm(struct verdict *v, const char *name, int len, s64
 		"It names the target that keeps the I/O; a delay target passes on all that "
 		"it keeps when it is suspended and resumed. When the I/O completes,");
 	add_outcome(&effect, v, refs);
-	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
+	verdict_advice(v, ADVICE_SENTENCE, "delay-aio", &action, &effect);
 }
 
 bool advise_resume(struct verdict *v, const struct wfg_hold *h, s64 refs)

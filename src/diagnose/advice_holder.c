@@ -124,7 +124,9 @@ static void advise_readers(struct verdict *v, const struct wfg_hold *h, s64 refs
 	advice_add_outcome(&effect, v->wait, refs);
 	add_late_free(&effect, h);
 	processes_free(&readers);
-	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
+	verdict_advice(v, ADVICE_SENTENCE,
+		       h->h.how == HOW_VMSPLICE ? "advice-read" : "tcp-splice-full", &action,
+		       &effect);
 }
 
 /*
@@ -293,6 +295,21 @@ void advise_abort(struct verdict *v, const struct wfg_hold *h, s64 refs)
 	verdict_advice(v, ADVICE_COMMAND, "advice-fuse", &action, &effect);
 }
 
+/* The scenario in which a device or server of that kind answers at last. */
+static const char *proof_of_answer(enum fact_how how)
+{
+	switch (how) {
+	case HOW_FUSE:
+		return "fuse-pwrite";
+	case HOW_NFS:
+		return "nfs-pwrite";
+	case HOW_SG_IO:
+		return "sg_io";
+	default:
+		return "nbd-dio";
+	}
+}
+
 static void advise_target(struct verdict *v, const struct wfg_hold *h, s64 refs)
 {
 	struct strbuf action = { 0 }, effect = { 0 };
@@ -306,7 +323,7 @@ static void advise_target(struct verdict *v, const struct wfg_hold *h, s64 refs)
 	advice_add_outcome(&effect, v->wait, refs);
 	if (h->h.how == HOW_DIRECT_IO || h->h.how == HOW_AIO || h->h.how == HOW_IO_URING)
 		advice_add_lost_wakeup(&effect, v->wait->page);
-	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
+	verdict_advice(v, ADVICE_SENTENCE, proof_of_answer(h->h.how), &action, &effect);
 	advise_disconnect(v, h, refs);
 }
 

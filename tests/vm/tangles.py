@@ -243,6 +243,25 @@ class Suspected(Tangle):
         self.all_free()
 
 
+class ReadsPipe(Tangle):
+    """A sentence is advised first, no command: who has the pipe reads it, and loses nothing."""
+
+    def stage(self, stage):
+        self.holders = [Pin(self.actor(stage, f"pin {stage.path} {self.index}"))]
+        super().stage(stage)
+
+    def prove(self, session, stage, log_name):
+        holder = self.holders[0].program
+        if session.tool:
+            document = session.explain(log_name, [self.truth(stage)])
+            advice = document["findings"][0]["advice"][0]
+            if f"[{holder.pid}] read pipe:[" not in advice["do"]:
+                raise Mismatch(f"to read is not advised first but {advice['do']}")
+        self.end_bystander()
+        holder.order("drain")
+        self.proceeds(stage)
+
+
 class Frozen(Deadlock):
     """
     The holder writes to a filesystem that somebody freezes, who waits for the truncate that waits
@@ -364,4 +383,5 @@ def tangles():
             ExitOrder("deadlock-exit", "exit", [], needs_counts_from_zero=True, **xfs),
             Suspected("suspected", "truncate", [], **ext4),
             Frozen("suspected-freeze", "truncate", [], **xfs),
+            ReadsPipe("advice-read", "truncate", [], **ext4),
             Tree("tree", "truncate", [PipeHolder()])]
