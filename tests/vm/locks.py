@@ -10,7 +10,7 @@ import time
 import stage as st
 import verdict
 from devices import write_text
-from hang import SOON, STILL_ASLEEP, Advice, Eviction, PipeHolder, Scenario
+from hang import SOON, STILL_ASLEEP, Advice, Eviction, PipeHolder, Scenario, Umount
 from operations import Exits, Shrinker, Unbound
 from spare import SlowStage
 from stage import Mismatch
@@ -268,6 +268,28 @@ class Freeze(Scenario):
             raise Mismatch("the writer did not proceed once the filesystem was thawed")
 
 
+class Synced(Umount):
+    """An umount that waits keeps sync(2) from going on, whatever filesystem that is meant for."""
+    filesystems = ("ext4",)
+
+    def __init__(self):
+        super().__init__("sync", "umount", [PipeHolder("--close")], needs_counts_from_zero=True)
+        self.sync = None
+
+    def stage(self, stage):
+        super().stage(stage)
+        self.sync = subprocess.Popen(["sync"])
+        self.asleep("sync", self.sync.pid, st.state, "D")
+
+    def truth(self, stage):
+        return dataclasses.replace(super().truth(stage), queued={self.sync.pid})
+
+    def proceeds(self, stage):
+        super().proceeds(stage)
+        if self.sync.wait(SOON):
+            raise Mismatch("sync failed")
+
+
 class Lookup(Shrinker):
     """Who looks up an inode that is being evicted waits for its end."""
 
@@ -364,4 +386,4 @@ def locks():
             Leased("lease-write", "open_trunc", [Lease("write")], **xfs),
             LeaseAdvice("advice-lease", "truncate", [Lease("read")], **xfs),
             LeaseLimit("lease-limit", "truncate", [Lease("write")], **ext4),
-            Freeze(), Lookup(), Allocates(), Drained()]
+            Freeze(), Synced(), Lookup(), Allocates(), Drained()]
