@@ -36,34 +36,36 @@ class Watch:
     def __enter__(self):
         return self
 
-    def programs(self):
-        """How many it has in the kernel, and whether any is attached."""
-        kinds = [kind for kind, _ in st.bpf_objects() - self.before]
-        return kinds.count("program"), "link" in kinds
+    def attached(self):
+        return "link" in [kind for kind, _ in st.bpf_objects() - self.before]
 
     def hooked(self):
-        """Wait for the end of the first look: what only looks need goes, the hooks stay."""
-        most = 0
-
+        """Wait for the end of the first look: then it sleeps until a signal or its next look."""
         def looked():
-            nonlocal most
-            now, attached = self.programs()
-            most = max(most, now)
-            return attached and now < most
-        if not st.poll(looked, 8 * st.PATIENCE):
+            return self.process.poll() is not None or \
+                "sigtimedwait" in st.read_proc(self.process.pid, "stack")
+        if not st.poll(looked, 8 * st.PATIENCE) or not self.attached():
             raise Unavailable(f"no hooks: {self.missing()}")
         return self
 
     def missing(self):
-        document = self.stop()
-        return [probe for probe in document["coverage"]["probes"] if probe["state"] == "missing"]
+        status, out, errors = self.end()
+        if not out:
+            raise Mismatch(f"status {status}: {errors}")
+        return [probe for probe in json.loads(out)["coverage"]["probes"]
+                if probe["state"] == "missing"]
+
+    def end(self):
+        """Status, document as text and errors."""
+        self.process.send_signal(signal.SIGINT)
+        out, errors = self.process.communicate(timeout=8 * st.PATIENCE)
+        return self.process.returncode, out, errors
 
     def stop(self):
         """Its document."""
-        self.process.send_signal(signal.SIGINT)
-        out, errors = self.process.communicate(timeout=8 * st.PATIENCE)
-        if self.process.returncode != 0:
-            raise Mismatch(f"status {self.process.returncode}: {errors}")
+        status, out, errors = self.end()
+        if status != 0:
+            raise Mismatch(f"status {status}: {errors}")
         return json.loads(out)
 
     def gone(self):
