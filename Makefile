@@ -4,6 +4,7 @@
 #   check-unit: T="test_opts test_scope" selects
 #   fuzz: FUZZ_SECONDS=60 FUZZ_TARGETS=recording   images: KERNELS="5.10 6.1", recaptures tests/unit/images
 #   check-vm:   KERNELS="5.10 6.1" SCENARIOS="vmsplice*" selects; ALL=1 stages variants on all kernels
+#   TRACED=before|after: verdicts of watches that began before the page was held, or when all was stuck
 
 VERSION := 0.1.0
 
@@ -159,7 +160,8 @@ check-vm:
 	$(Q)packaging/need --install build vm
 	$(Q)$(MAKE) -j$$(nproc) guest-programs
 	$(Q)O='$(abspath $(O))' tests/run-vm $(O)/results/vm $(if $(KERNELS),--kernels '$(KERNELS)') \
-		$(if $(SCENARIOS),--scenarios '$(SCENARIOS)') $(if $(ALL),--all)
+		$(if $(SCENARIOS),--scenarios '$(SCENARIOS)') $(if $(ALL),--all) \
+		$(if $(TRACED),--traced $(TRACED))
 
 demo:
 	$(Q)packaging/need --install build vm

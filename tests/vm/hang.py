@@ -171,10 +171,20 @@ class Session:
         self.took = time.monotonic() - start
         return done.returncode, done.stdout, done.stderr
 
+    def run(self, scenario, fstype):
+        scenario.run(self, fstype)
+
+    def begin(self, scenario, stage):
+        """Called before anything is staged."""
+
+    def ask(self, *options, by=()):
+        """Status, document as text and errors."""
+        return self.daxtrace("-J", "-e", *options, by=by)
+
     def explain(self, name, truths, *options, by=()):
         """Run the tool on what is staged; the document, once it is found to be right."""
         before = st.bpf_objects()
-        status, text, errors = self.daxtrace("-J", "-e", *options, by=by)
+        status, text, errors = self.ask(*options, by=by)
         with open(os.path.join(self.out, f"{name}.json"), "w", encoding="utf-8") as file:
             file.write(text)
         try:
@@ -343,6 +353,7 @@ class Scenario:
             raise Unavailable(reason)
         with self.new_stage(session, fstype) as stage:
             try:
+                session.begin(self, stage)
                 self.stage(stage)
                 self.prove(session, stage, f"{fstype}.{self.holder}.{self.op}")
             except Exception:

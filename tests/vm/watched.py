@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Any scenario, with the verdict of a watch instead of that of one look: hooks must do no harm.
+
+A watch that is older than the hold must know who took it and when the wait began, too. What it
+recorded must give the same document.
+"""
+
+import hang
+import verdict
+from recorded import same
+from stage import Mismatch, Unavailable
+from traced import SECOND, Watch
+
+MODES = ("before", "after")
+CASE = "/run/watched.dxt"
+# References that get_user_pages() took, where hooks see it.
+PINS = {"vmsplice", "socket", "direct_io", "aio", "io_uring"}
+
+
+class Session(hang.Session):
+    """Its watches begin before anything is staged, or when a document is wanted."""
+
+    def __init__(self, mode, tool, out):
+        super().__init__(tool, out)
+        self.mode, self.scenario = mode, None
+        self.early = None  # the watch that has begun, until it is asked
+        self.from_early = False  # whether the last document is of such a watch
+        self.watched = 0  # documents of watches
+
+    def run(self, scenario, fstype):
+        self.early, self.watched = None, 0
+        scenario.run(self, fstype)
+        if not self.watched:
+            raise Unavailable("it asks for nothing that a watch could tell")
+
+    def begin(self, scenario, stage):
+        self.scenario = scenario
+        if self.mode == "before":
+            self.early = Watch(self, "-e", "-w", CASE, *scenario.options)
+            stage.at_end.append(self.early.__exit__)
+            self.early.hooked()
+
+    def ask(self, *options, by=()):
+        self.from_early = False
+        if by or "-r" in options:
+            return super().ask(*options, by=by)
+        if self.early and options == self.scenario.options:
+            watch, self.early, self.from_early = self.early, None, True
+        else:
+            watch = Watch(self, "-e", "-w", CASE, *options)
+        with watch:
+            told = watch.end() if self.from_early else watch.hooked().end()
+        if not watch.gone():
+            raise Mismatch("the watch left something in the kernel")
+        same(told, self.daxtrace("-J", "-k", "-e", "-r", CASE))
+        self.watched += 1
+        return told
+
+    def explain(self, name, truths, *options, by=()):
+        document = super().explain(name, truths, *options, by=by)
+        bad = [text for truth in truths if self.from_early
+               for text in self.known_better(verdict.wait_of(document, truth.tid), truth)]
+        if bad:
+            raise Mismatch("; ".join(bad))
+        return document
+
+    def known_better(self, wait, truth):
+        """Complaints about what only a watch can know that has seen it all."""
+        bad, began = [], wait["began_mono_ns"]
+        if truth.on == "page" and (not began or began < truth.started * SECOND):
+            bad.append(f"the wait began at {began}, not after {truth.started} s")
+        for holder in truth.holders:
+            named = verdict.holder_of(wait, holder)
+            if holder.how in PINS and holder.pids and not self.is_seen_taken(named):
+                bad.append(f"{holder.how} was taken by {named['taken_by']}, "
+                           f"seen by {named['seen_by']}")
+        return bad
+
+    def is_seen_taken(self, named):
+        programs = set().union(*(holder.program.family() for holder in self.scenario.holders))
+        return "trace" in named["seen_by"] and (named["taken_by"] or {}).get("pid") in programs
