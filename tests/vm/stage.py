@@ -300,6 +300,16 @@ def bpf_objects():
     return found
 
 
+def bpftool_ids(word):
+    """The ids that `bpftool WORD show` lists; None without a bpftool that works on this kernel."""
+    with contextlib.suppress(FileNotFoundError):
+        done = subprocess.run(["bpftool", "-j", word, "show"], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=PATIENCE)
+        if done.returncode == 0:
+            return {entry["id"] for entry in json.loads(done.stdout or "[]")}
+    return None
+
+
 class Stage:
     """One scenario's file and programs; ends all of them when left."""
     started_by = ()  # what starts the programs

@@ -217,15 +217,26 @@ class Traced(Scenario):
         with Watch(session).hooked() as watch:
             waiter = self.start_waiter(stage)
             self.asleep("waiter", waiter.tid, st.waits_for_page, "S")
+            ours = st.bpf_objects() - watch.before
+            self.bpftool_shows(ours, True)
             watch.process.kill()
             watch.process.wait()
             if not watch.gone():
                 raise Mismatch(f"SIGKILL left {sorted(st.bpf_objects() - watch.before)}")
+            self.bpftool_shows(ours, False)
         for kind in ("kprobe_events", "uprobe_events"):
             self.nothing_in(f"/sys/kernel/tracing/{kind}")
         self.nothing_in("/sys/fs/bpf")
         self.asleep("waiter", waiter.tid, st.waits_for_page, "S")
         self.let_go(waiter, [holder])
+
+    @staticmethod
+    def bpftool_shows(ours, still):
+        """What an administrator sees of these objects, if there is a bpftool that works here."""
+        for word, kind in {"prog": "program", "link": "link"}.items():
+            ids, shown = {number for other, number in ours if other == kind}, st.bpftool_ids(word)
+            if shown is not None:
+                check(f"bpftool {word} show", shown & ids, ids if still else set())
 
     @staticmethod
     def nothing_in(path):
