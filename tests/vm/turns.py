@@ -36,7 +36,7 @@ VARIANTS = (
     "xfs/io-worker/*",
     # what is far from the kernel, or takes long
     "*/recorded/*", "*/churn/*", "*/woken/*", "*/lease-limit/*", "*/innocents-rdma/*", "*/tree/*",
-    "*/deadlock-fuse/*", "*/suspected/*", "*/taken*/*", "xfs/traced/*", "xfs/traced-freed/*",
+    "*/deadlock-fuse/*", "*/suspected/*", "*/taken-*/*", "xfs/traced/*", "xfs/traced-freed/*",
     "xfs/entry-lock/*", "xfs/invalidate-lock/*", "*/before-unbind/*", "*/traced-lost/*", "*/kvm/*",
     "*/vhost/*",
     "ext4/multipath-*/*", "*/xfs-file-*/*", "*/freed-bios/*", "*/packet-tls/*",
