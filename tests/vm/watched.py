@@ -13,7 +13,7 @@ from traced import SECOND, Watch
 
 MODES = ("before", "after")
 CASE = "/run/watched.dxt"
-# References that get_user_pages() took, where hooks see it.
+# References that get_user_pages() takes, where hooks see it: not the copies that tee(2) makes of one.
 PINS = {"vmsplice", "socket", "direct_io", "aio", "io_uring"}
 
 
@@ -57,6 +57,9 @@ class Session(hang.Session):
         return told
 
     def explain(self, name, truths, *options, by=()):
+        if self.early:  # what a look takes to be likely may have been seen
+            for holder in [holder for truth in truths for holder in truth.holders]:
+                holder.confidences += ("exact",)
         document = super().explain(name, truths, *options, by=by)
         bad = [text for truth in truths if self.from_early
                for text in self.known_better(verdict.wait_of(document, truth.tid), truth)]
@@ -69,11 +72,12 @@ class Session(hang.Session):
         bad, began = [], wait["began_mono_ns"]
         if truth.on == "page" and (not began or began < truth.started * SECOND):
             bad.append(f"the wait began at {began}, not after {truth.started} s")
+        taken = [named for named in wait["holders"] if self.is_seen_taken(named)]
         for holder in truth.holders:
-            named = verdict.holder_of(wait, holder)
-            if holder.how in PINS and holder.pids and not self.is_seen_taken(named):
-                bad.append(f"{holder.how} was taken by {named['taken_by']}, "
-                           f"seen by {named['seen_by']}")
+            if holder.how in PINS and holder.pids and not any(
+                    named["how"] == holder.how and verdict.pids(named["tasks"]) == holder.pids
+                    for named in taken):
+                bad.append(f"nobody was seen to take what {holder} has")
         return bad
 
     def is_seen_taken(self, named):
