@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collect/task_flags.h"
 #include "collect/trace.h"
 #include "util/clock.h"
 
@@ -144,11 +145,17 @@ static void give_up(struct trace *t, struct traced *w, const struct trace_wait *
 	w->end.result = -512; /* ERESTARTSYS, which is no errno of user space */
 }
 
-static bool is_alive(struct snap *s, const struct traced *w, const struct trace_wait *l)
+/* A task stops on its way to user space: a wait of before is over, if no hook saw that either. */
+static bool has_stopped(const struct snap *s, const struct ktask *task, const struct trace_wait *l)
+{
+	return task->r.state & (TASK_STOPPED | TASK_TRACED) && l->last_ns < s->k->time.mono_ns;
+}
+
+static bool may_wait(struct snap *s, const struct traced *w, const struct trace_wait *l)
 {
 	const struct ktask *task = task_find(s, w->task);
 
-	return task && task->r.start_ns == l->start_ns;
+	return task && task->r.start_ns == l->start_ns && !has_stopped(s, task, l);
 }
 
 /* One that the hooks have and the snapshot has not. */
@@ -161,7 +168,7 @@ static int judge_missing(struct snap *s, struct trace *t, struct traced *w,
 
 	if (w->ended)
 		return 0;
-	if (l->flags & TRACE_SEEDED || !is_alive(s, w, l)) {
+	if (l->flags & TRACE_SEEDED || !may_wait(s, w, l)) {
 		give_up(t, w, l);
 		return 0;
 	}
