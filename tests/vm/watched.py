@@ -15,6 +15,8 @@ MODES = ("before", "after")
 CASE = "/run/watched.dxt"
 # References that get_user_pages() takes, where hooks see it: not the copies that tee(2) makes of one.
 PINS = {"vmsplice", "socket", "direct_io", "aio", "io_uring"}
+# Hooks keep as many tasks of a page, and 1024 references of it may be one of FOLL_PIN.
+TAKERS_MAX, REFS_MAX = 3, 1023
 
 
 class Session(hang.Session):
@@ -72,6 +74,9 @@ class Session(hang.Session):
         bad, began = [], wait["began_mono_ns"]
         if truth.on == "page" and (not began or began < truth.started * SECOND):
             bad.append(f"the wait began at {began}, not after {truth.started} s")
+        if len(truth.holders) > TAKERS_MAX or \
+                any(page["busy"] > REFS_MAX for page in wait["pages"]):
+            return bad
         taken = [named for named in wait["holders"] if self.is_seen_taken(named)]
         for holder in truth.holders:
             if holder.how in PINS and holder.pids and not any(
