@@ -154,7 +154,7 @@ struct pins *pins_new(u64 max)
 	return p;
 }
 
-int pins_begin(struct snap *s, struct pins *p)
+int pins_begin(struct snap *s, struct pins *p, bool may_attach)
 {
 	int err = 0;
 
@@ -171,9 +171,9 @@ int pins_begin(struct snap *s, struct pins *p)
 		p->n = 0;
 		return 0;
 	}
-	if (!p->hooks || !same_ranges(&p->ranges, &s->pgmaps))
+	if (may_attach && (!p->hooks || !same_ranges(&p->ranges, &s->pgmaps)))
 		err = attach(s, p);
-	return err ? err : hooks_tell(p->hooks, s->sink, s->sink_arg);
+	return err || !p->hooks ? err : hooks_tell(p->hooks, s->sink, s->sink_arg);
 }
 
 bool pins_work(const struct pins *p)

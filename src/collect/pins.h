@@ -36,7 +36,7 @@ struct pins {
 /* --- pins.c */
 struct pins *pins_new(u64 max); /* that many entries at most; NULL without memory */
 /* Attaches once there are fsdax ranges, and anew when they change; tells probes. 0 or -errno. */
-int pins_begin(struct snap *s, struct pins *p);
+int pins_begin(struct snap *s, struct pins *p, bool may_attach);
 bool pins_work(const struct pins *p);
 /* Reads the live set and drops what the pages' counts no longer support. 0 or -errno. */
 int pins_read(struct snap *s, struct pins *p);

@@ -176,6 +176,26 @@ static void read_session(struct snap *s, struct fact *f)
 	};
 }
 
+/*
+ * To attach a hook may take until every task was seen outside of the kernel: register_ftrace_direct()
+ * up to 6.12 calls synchronize_rcu_tasks(), which cannot be killed, and a task that spins never is.
+ */
+static bool may_attach(const struct snap *s)
+{
+	for (u32 i = 0; i < s->nr_waits; i++)
+		if (s->waits[i].spins)
+			return false;
+	return true;
+}
+
+static int join_hooks(struct snap *s, struct trace *trace)
+{
+	bool may = may_attach(s);
+	int err = trace_begin(s, trace, may);
+
+	return err || !trace->pins ? err : pins_begin(s, trace->pins, may);
+}
+
 static int look(struct snap *s)
 {
 	struct trace *trace = s->opts->trace;
@@ -184,17 +204,16 @@ static int look(struct snap *s)
 	int err;
 
 	arch_init(&s->arch, s->k);
-	err = trace ? trace_begin(s, trace) : 0;
-	read_session(s, &session);
-	err = err ? err : pgmaps_load(s);
-	err = err || !trace || !trace->pins ? err : pins_begin(s, trace->pins);
+	err = pgmaps_load(s);
 	/* without a DAX page there is no waiter, and no reason to unwind every task */
 	if (!err && (s->pgmaps.n || s->pages_by_inode || s->opts->walk_all))
 		err = tasks_load(s);
 	err = err ? err : waits_find(s);
 	err = err ? err : spins_find(s);
+	err = err || !trace ? err : join_hooks(s, trace);
 	if (err)
 		return err;
+	read_session(s, &session);
 	name_inodes(s);
 	err = trace_works(trace) ? trace_join(s, trace) : 0;
 	if (!err && trace && pins_work(trace->pins))

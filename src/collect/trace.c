@@ -213,10 +213,17 @@ static int attach(struct trace *t)
 	return 0;
 }
 
-int trace_begin(struct snap *s, struct trace *t)
+int trace_begin(struct snap *s, struct trace *t, bool may_attach)
 {
 	int err = 0;
 
+	if (!t->hooks && !may_attach) {
+		snap_probe(
+			s, "hooks", PROBE_MISSING,
+			"waits and references are seen by looks only, because a task spins in the "
+			"kernel, whose end attaching would wait for");
+		return 0;
+	}
 	if (!t->hooks) {
 		err = attach(t);
 		if (!err)
@@ -224,7 +231,7 @@ int trace_begin(struct snap *s, struct trace *t)
 		/* that took a while */
 		if (!err && s->k->ops->renew)
 			err = s->k->ops->renew(s->k);
-	} else {
+	} else if (may_attach) {
 		hooks_retry(t->hooks);
 	}
 	return err ? err : hooks_tell(t->hooks, s->sink, s->sink_arg);

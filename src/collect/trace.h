@@ -59,8 +59,8 @@ struct trace {
 };
 
 /* --- trace.c */
-/* Attaches at the first look, and what is new at others; tells probes. 0 or -errno. */
-int trace_begin(struct snap *s, struct trace *t);
+/* Attaches at the first look that may, and what is new at others; tells probes. 0 or -errno. */
+int trace_begin(struct snap *s, struct trace *t, bool may_attach);
 bool trace_works(const struct trace *t);
 /* Takes in what came since the last look: t->waits and t->live. 0 or -errno. */
 int trace_read(struct snap *s, struct trace *t);
