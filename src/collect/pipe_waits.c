@@ -20,18 +20,6 @@ static const char *const until_written[] = { "anon_pipe_read",     "pipe_read",
 					     "ipipe_prep",         "splice_from_pipe_next",
 					     "pipe_wait_readable", NULL };
 
-static bool stack_names(struct snap *s, const struct ktask *t, u64 pipe)
-{
-	u64 start;
-	u32 n;
-	const u64 *words = task_stack_words(s, t, &n, &start);
-
-	for (u32 i = 0; i < n; i++)
-		if (words[i] == pipe)
-			return true;
-	return false;
-}
-
 /* Index in s->fds.inodes of the pipe that the task sleeps for; UINT32_MAX none. */
 static u32 pipe_of(struct snap *s, struct ktask *t, u64 *pipe)
 {
@@ -49,7 +37,7 @@ static u32 pipe_of(struct snap *s, struct ktask *t, u64 *pipe)
 			continue;
 		for (u32 i = 0; i < s->fds.nr_inodes; i++)
 			if (s->fds.inodes[i] == inode && S_ISFIFO(s->fds.modes[i]) &&
-			    stack_names(s, t, *pipe))
+			    task_stack_names(s, t, *pipe))
 				return i;
 	}
 	return UINT32_MAX;

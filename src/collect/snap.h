@@ -212,6 +212,8 @@ const char *task_stack_any(const struct ktask *t, const char *const *functions);
 bool task_is_asleep(const struct ktask *t);
 /* The live part of a sleeping task's kernel stack: n words from *start on, until the next call. */
 const u64 *task_stack_words(struct snap *s, const struct ktask *t, u32 *n, u64 *start);
+/* Whether one of these words is the address. */
+bool task_stack_names(struct snap *s, const struct ktask *t, u64 addr);
 
 /* Where a structure may lie on a task's own stack one of whose members names the task. */
 struct stack_scan {

@@ -221,6 +221,18 @@ const u64 *task_stack_words(struct snap *s, const struct ktask *t, u32 *n, u64 *
 	return words;
 }
 
+bool task_stack_names(struct snap *s, const struct ktask *t, u64 addr)
+{
+	u64 start;
+	u32 n;
+	const u64 *words = task_stack_words(s, t, &n, &start);
+
+	for (u32 i = 0; i < n; i++)
+		if (words[i] == addr)
+			return true;
+	return false;
+}
+
 struct stack_scan stack_scan(struct snap *s, const struct ktask *t, enum kf member)
 {
 	struct stack_scan scan = { .task = t->r.task, .offset = s->k->field[member].off };

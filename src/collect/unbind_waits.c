@@ -12,8 +12,9 @@
 
 #include "collect/snap.h"
 #include "collect/task_flags.h"
+#include "util/clock.h"
 
-#define SCAN_NS (2 * 1000000000ULL)
+#define SCAN_NS (2 * NSEC_PER_SEC)
 
 /* Whether the count of pgmap is its queue's, so that its pages are waited for. */
 static bool available(const struct snap *s)
@@ -25,18 +26,6 @@ static bool is_draining(const struct ktask *t)
 {
 	return t->r.state & TASK_UNINTERRUPTIBLE && task_is_asleep(t) &&
 	       task_stack_has(t, "blk_mq_freeze_queue_wait") && task_stack_has(t, "memunmap_pages");
-}
-
-static bool names(struct snap *s, const struct ktask *t, u64 addr)
-{
-	u64 start;
-	u32 n;
-	const u64 *words = task_stack_words(s, t, &n, &start);
-
-	for (u32 i = 0; i < n; i++)
-		if (words[i] == addr)
-			return true;
-	return false;
 }
 
 /* The first page of a range that is still referenced; 0 none. An idle one has no reference by now. */
@@ -80,7 +69,7 @@ static int find_page(struct snap *s, const struct ktask *t)
 	int err = 0;
 
 	for (u32 i = 0; i < s->pgmaps.n && !page && !err; i++)
-		if (names(s, t, s->pgmaps.v[i].addr))
+		if (task_stack_names(s, t, s->pgmaps.v[i].addr))
 			err = first_held(s, &s->pgmaps.v[i], &page);
 	return err || !page ? err : take(s, t, page);
 }

@@ -10,18 +10,16 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "util/clock.h"
 
 /* How long a child that has answered may take to exit before it is killed and forgotten. */
 enum { EXIT_GRACE_MS = 100 };
 
 static int64_t now_ms(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	return clock_now() / NSEC_PER_MSEC;
 }
 
 int bounded_write(int fd, const void *buf, size_t len)
