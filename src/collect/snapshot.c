@@ -177,8 +177,8 @@ static void read_session(struct snap *s, struct fact *f)
 }
 
 /*
- * To attach a hook may take until every task was seen outside of the kernel: register_ftrace_direct()
- * up to 6.12 calls synchronize_rcu_tasks(), which cannot be killed, and a task that spins never is.
+ * To attach a hook may take until every task was seen outside of the kernel, as a task that spins never
+ * is: on 6.1 register_ftrace_direct() sleeps in synchronize_rcu_tasks(), which no signal ends.
  */
 static bool may_attach(const struct snap *s)
 {

@@ -337,8 +337,8 @@ class Freed(Traced):
 class Spins(SpinningInto):
     """
     A reflink that spins is a wait: with its beginning and its end. Hooks are attached before and taken
-    away afterwards, as up to 6.12 both wait for a task that does not leave the kernel (RCU tasks): a
-    watch that comes later does not even try.
+    away afterwards, as both may wait for a task that does not leave the kernel (RCU tasks): a watch
+    that comes later does not even try.
     """
     RECORDING = "/run/spins.dxt"
 
