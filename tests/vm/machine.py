@@ -5,10 +5,12 @@ The guest sees the host's root read-only under a tmpfs, so it has the host's too
 this checkout; only the directory `out` is shared for writing (/run/vm in the guest).
 """
 
+import argparse
 import fcntl
 import functools
 import lzma
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -90,6 +92,14 @@ def take_slot():
 
 class NoKernel(Exception):
     """A kernel cannot be had; fetch-kernel has said why."""
+
+
+def kernel_name(text):
+    """An argument that names a kernel as fetch-kernel takes it: a series, and perhaps a flavour."""
+    if not re.fullmatch(r"\d+\.\d+(-(rt|cloud))?", text):
+        raise argparse.ArgumentTypeError(f"{text} is no kernel: say {', '.join(KERNELS)} or "
+                                         "another series, or 6.12-rt, or 6.12-cloud")
+    return text
 
 
 class NoVirtiofs(Exception):
