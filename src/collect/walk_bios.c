@@ -53,13 +53,22 @@ static struct hit *find_hit(const struct search *w, const struct hit *hit)
 	return NULL;
 }
 
+/*
+ * A list that was freed, or a request that is over, may still name a bio that lives again elsewhere;
+ * what a limit of a cgroup holds back is in that list and in no other.
+ */
+static bool is_better(const struct hit *hit, const struct hit *known)
+{
+	return known->doubtful || (hit->bio.cgroup && !known->bio.cgroup);
+}
+
 static int add_hit(struct search *w, const struct hit *hit)
 {
 	struct hit *known = find_hit(w, hit);
 	int err;
 
 	if (known) {
-		if (known->doubtful)
+		if (is_better(hit, known))
 			*known = *hit;
 		return 0;
 	}
