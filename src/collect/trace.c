@@ -106,7 +106,7 @@ void trace_free(struct trace *t)
 		free(t->names[i].name);
 	free(t->names);
 	for (u32 i = 0; i < t->nr_waits; i++)
-		free(t->waits[i].path);
+		trace_drop(&t->waits[i]);
 	free(t->waits);
 	free(t->freed);
 	free(t->live);
@@ -145,6 +145,12 @@ struct traced *trace_find(struct trace *t, u64 task, u64 begin_ns)
 		if (t->waits[i].task == task && t->waits[i].begin_ns == begin_ns)
 			return &t->waits[i];
 	return NULL;
+}
+
+void trace_drop(struct traced *w)
+{
+	free(w->path);
+	free((void *)w->ustack.frames);
 }
 
 struct traced *trace_add(struct trace *t, u64 task, u64 begin_ns)

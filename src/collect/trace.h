@@ -22,11 +22,12 @@ struct traced {
 	bool ended;   /* end is valid */
 	bool told;    /* nothing is left to be told of it */
 	bool goes_on; /* the kernel still has it, as of the look that is under way */
-	bool seen;    /* a look found it: op and path are valid */
+	bool seen;    /* a look found it: op, path and ustack are what it found */
 	struct op op;
-	char *path;       /* owned; NULL unknown */
-	u32 missed;       /* looks in a row that did not find it */
-	u64 scans, at_ns; /* trace_wait.scans at that time */
+	char *path;               /* owned; NULL unknown */
+	struct fact_stack ustack; /* n is 0, or frames is owned */
+	u32 missed;               /* looks in a row that did not find it */
+	u64 scans, at_ns;         /* trace_wait.scans at that time */
 };
 
 /* Pages that left their file although referenced. */
@@ -55,7 +56,8 @@ struct trace {
 	u64 lost[TRACE_LOSS_MAX]; /* told so far */
 	struct named *names;      /* of addresses that were in stacks */
 	u32 nr_names;
-	int err; /* -ENOMEM while records came in */
+	u32 ustacks_named; /* in the look that is under way */
+	int err;           /* -ENOMEM while records came in */
 };
 
 /* --- trace.c */
@@ -72,6 +74,7 @@ void trace_learn(struct trace *t, u64 task, const struct trace_wait *w);
 struct traced *trace_find(struct trace *t, u64 task, u64 begin_ns); /* NULL none */
 /* A new one, zeroed but for its name; NULL without memory. */
 struct traced *trace_add(struct trace *t, u64 task, u64 begin_ns);
+void trace_drop(struct traced *w); /* frees what it owns */
 /* The texts of n addresses, NULL unknown; they live as long as the trace. 0 or -errno. */
 int trace_name(struct snap *s, struct trace *t, const u64 *addrs, const char **names, u32 n);
 

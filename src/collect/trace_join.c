@@ -12,11 +12,13 @@
 
 #include "collect/task_flags.h"
 #include "collect/trace.h"
+#include "collect/ustack.h"
 #include "util/clock.h"
 
 enum {
 	MISSED_MAX = 2, /* looks that did not find a wait before it is given up */
 	SPINS_MIN = 20, /* looks at a page in a second: nobody who sleeps is woken as often */
+	USTACKS_MAX = 8,
 };
 
 static struct kwait *wait_of(struct snap *s, u64 task)
@@ -43,6 +45,35 @@ static void learn_path(struct snap *s, struct traced *w, u64 inode)
 		w->path = strdup(f.path);
 }
 
+/* Frames that outlive the look, in one piece of memory; unchanged without that. */
+static void keep_frames(struct fact_stack *ret, const struct fact_stack *from)
+{
+	size_t len = from->n * sizeof(*from->frames);
+	const char **frames;
+	char *text;
+
+	for (u32 i = 0; i < from->n; i++)
+		len += strlen(from->frames[i]) + 1;
+	frames = from->n ? malloc(len) : NULL;
+	if (!frames)
+		return;
+	text = (char *)(frames + from->n);
+	for (u32 i = 0; i < from->n; i++) {
+		frames[i] = text;
+		text = stpcpy(text, from->frames[i]) + 1;
+	}
+	*ret = (struct fact_stack){ .frames = frames, .n = from->n };
+}
+
+/* While it sleeps: when it has ended, its program may be gone, and the names with it. */
+static void learn_ustack(struct snap *s, struct traced *w, struct ktask *task)
+{
+	struct fact_stack stack;
+
+	ustack_read(s, task, &stack);
+	keep_frames(&w->ustack, &stack);
+}
+
 /* A look found it: that tells more than its beginning. */
 static void note_seen(struct snap *s, struct traced *w, const struct kwait *k)
 {
@@ -54,6 +85,7 @@ static void note_seen(struct snap *s, struct traced *w, const struct kwait *k)
 	w->seen = true;
 	w->op = k->spins || k->traced ? k->op : op_of(s, task);
 	learn_path(s, w, k->inode);
+	learn_ustack(s, w, task);
 }
 
 /* Whether its task looked at one page again and again, since the last look or its beginning. */
@@ -221,12 +253,36 @@ static enum fact_result result_of(s32 result)
 	return result ? RESULT_FAILED : RESULT_DONE;
 }
 
-static void fill_stack(struct fact_end *e, const struct traced *w, const struct ktask *task)
+/* To name addresses takes some milliseconds: only as many in a look as a reader wants to see. */
+static void name_ustack(struct snap *s, struct trace *t, const struct traced *w,
+			struct fact_stack *ret)
 {
-	if (!w->began)
-		e->kstack.why_missing = "it was not kept";
+	u32 n = w->rec.nr_ustack < TRACE_STACK_DEPTH ? w->rec.nr_ustack : TRACE_STACK_DEPTH;
+	struct ktask *task = task_find(s, w->task);
+
+	if (!n)
+		ret->why_missing = "it has no user stack";
+	else if (!task || task->r.start_ns != w->rec.h.start_ns || task->r.mm != w->rec.mm)
+		ret->why_missing = "its program was gone before a look";
+	else if (t->ustacks_named++ >= USTACKS_MAX)
+		ret->why_missing = "too many waits ended in this look";
+	else
+		ustack_name(s, task, w->rec.ustack, n, ret);
+}
+
+static void fill_stacks(struct snap *s, struct trace *t, const struct traced *w,
+			const struct ktask *task, struct fact_end *e)
+{
 	e->kstack.frames = task->frames;
 	e->kstack.n = task->r.nr_stack;
+	if (!w->began)
+		e->kstack.why_missing = "it was not kept";
+	if (w->ustack.n)
+		e->ustack = w->ustack;
+	else if (w->began)
+		name_ustack(s, t, w, &e->ustack);
+	else
+		e->ustack.why_missing = "it was not kept";
 }
 
 /* It is over, and the record of that was lost. */
@@ -268,9 +324,10 @@ static void tell_end(struct snap *s, struct trace *t, const struct traced *w)
 		add_unknown_end(s, &f.end, w->begin_ns);
 	memcpy(f.end.comm, h->comm, sizeof(h->comm));
 	f.end.path = w->path ? w->path : trace_path(s, h);
-	fill_stack(&f.end, w, &task);
-	if (trace_in_scope(s, h))
-		snap_emit(s, &f);
+	if (!trace_in_scope(s, h))
+		return;
+	fill_stacks(s, t, w, &task, &f.end);
+	snap_emit(s, &f);
 }
 
 /* This look tells it as a wait, so the next one tells its end. */
@@ -289,6 +346,7 @@ void trace_tell_ends(struct snap *s, struct trace *t)
 {
 	u32 kept = 0;
 
+	t->ustacks_named = 0;
 	for (u32 i = 0; i < t->nr_waits && !s->err; i++) {
 		struct traced *w = &t->waits[i];
 		bool over = w->ended ? !is_told_as_wait(s, t, w) : has_vanished(s, w);
@@ -299,7 +357,7 @@ void trace_tell_ends(struct snap *s, struct trace *t)
 	}
 	for (u32 i = 0; i < t->nr_waits; i++) {
 		if (t->waits[i].told)
-			free(t->waits[i].path);
+			trace_drop(&t->waits[i]);
 		else
 			t->waits[kept++] = t->waits[i];
 	}

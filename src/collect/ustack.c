@@ -34,7 +34,9 @@ struct module {
 
 struct unwind {
 	pid_t tid;
-	const struct arch_regs *regs;
+	const struct arch_regs *regs; /* of a sleeping task, to unwind from; NULL: addrs */
+	const u64 *addrs;             /* nr_addrs of a stack that was unwound already */
+	u32 nr_addrs;
 	struct module modules[MODULES_MAX];
 	u32 nr_modules;
 	char stack[STACK_COPY]; /* user memory from regs->sp on */
@@ -158,21 +160,14 @@ static bool set_registers(Dwfl_Thread *thread, void *arg)
 	       dwfl_thread_state_registers(thread, DW_RIP, 1, &rip);
 }
 
-static int add_frame(Dwfl_Frame *frame, void *arg)
+static void add_address(struct unwind *u, Dwfl *dwfl, Dwarf_Addr pc, bool activation)
 {
-	struct unwind *u = arg;
-	Dwarf_Addr pc, at;
-	bool activation;
-	Dwfl_Module *mod;
+	Dwarf_Addr at = activation ? pc : pc - 1; /* behind a call may be the next function */
+	Dwfl_Module *mod = dwfl_addrmodule(dwfl, at);
+	const char *name, *file;
 	GElf_Off off;
 	GElf_Sym sym;
-	const char *name, *file;
 
-	if (u->frames >= FACT_STACK_MAX || !dwfl_frame_pc(frame, &pc, &activation) || !pc)
-		return DWARF_CB_ABORT;
-	u->frames++;
-	at = activation ? pc : pc - 1; /* behind a call may be the next function */
-	mod = dwfl_addrmodule(dwfl_thread_dwfl(dwfl_frame_thread(frame)), at);
 	name = mod ? dwfl_module_addrinfo(mod, at, &off, &sym, NULL, NULL, NULL) : NULL;
 	file = mod ? dwfl_module_info(mod, NULL, NULL, NULL, NULL, NULL, NULL, NULL) : NULL;
 	if (name)
@@ -182,6 +177,18 @@ static int add_frame(Dwfl_Frame *frame, void *arg)
 	if (file)
 		sb_printf(&u->text, " [%s]", strrchr(file, '/') ? strrchr(file, '/') + 1 : file);
 	sb_putc(&u->text, '\n');
+}
+
+static int add_frame(Dwfl_Frame *frame, void *arg)
+{
+	struct unwind *u = arg;
+	Dwarf_Addr pc;
+	bool activation;
+
+	if (u->frames >= FACT_STACK_MAX || !dwfl_frame_pc(frame, &pc, &activation) || !pc)
+		return DWARF_CB_ABORT;
+	u->frames++;
+	add_address(u, dwfl_thread_dwfl(dwfl_frame_thread(frame)), pc, activation);
 	return DWARF_CB_OK;
 }
 
@@ -213,8 +220,10 @@ static void unwind_with(struct unwind *u, Dwfl *dwfl)
 	dwfl_report_begin(dwfl);
 	report_modules(u, dwfl);
 	dwfl_report_end(dwfl, NULL, NULL);
+	for (u32 i = 0; i < u->nr_addrs; i++)
+		add_address(u, dwfl, u->addrs[i], !i);
 	/* needs at least one module to know the machine */
-	if (dwfl_attach_state(dwfl, NULL, u->tid, &callbacks, u))
+	if (u->regs && dwfl_attach_state(dwfl, NULL, u->tid, &callbacks, u))
 		dwfl_getthread_frames(dwfl, u->tid, add_frame, u);
 }
 
@@ -252,32 +261,21 @@ static void split_lines(struct snap *s, const char *text, struct fact_stack *ret
 	*ret = (struct fact_stack){ .frames = frames, .n = n };
 }
 
-static const char *why_no_stack(struct snap *s, struct ktask *t, u64 *pgd)
+static const char *why_no_files(const struct snap *s, const struct ktask *t)
 {
 	if (s->opts->image_read)
 		return "an image holds no program files";
-	if (!t->r.mm)
-		return "it has no user memory (any more)";
-	if (!task_regs(s, t) || kmem_get(s->k, t->r.mm, KF_MM_PGD, pgd))
-		return "its registers are not readable";
-	return NULL;
+	return t->r.mm ? NULL : "it has no user memory (any more)";
 }
 
-void ustack_read(struct snap *s, struct ktask *t, struct fact_stack *ret)
+static void name_frames(struct snap *s, struct ktask *t, struct unwind *u, struct fact_stack *ret)
 {
 	static char text[TEXT_MAX];
-	static struct unwind u;
 	ssize_t len;
-	u64 pgd;
 
-	*ret = (struct fact_stack){ .why_missing = why_no_stack(s, t, &pgd) };
-	if (ret->why_missing)
-		return;
-	u = (struct unwind){ .tid = t->r.tid, .regs = task_regs(s, t) };
-	mm_walk_vmas(s, t->r.mm, add_mapping, &u);
-	name_modules(s, t, &u);
-	copy_stack(s, pgd, &u);
-	len = bounded_call(unwind_child, &u, text, sizeof(text) - 1, TIMEOUT_MS);
+	mm_walk_vmas(s, t->r.mm, add_mapping, u);
+	name_modules(s, t, u);
+	len = bounded_call(unwind_child, u, text, sizeof(text) - 1, TIMEOUT_MS);
 	if (len > 0) {
 		text[len] = '\0';
 		split_lines(s, text, ret);
@@ -285,4 +283,34 @@ void ustack_read(struct snap *s, struct ktask *t, struct fact_stack *ret)
 		ret->why_missing = len ? "its program files did not answer in time" :
 					 "its program files are not readable from here";
 	}
+}
+
+void ustack_read(struct snap *s, struct ktask *t, struct fact_stack *ret)
+{
+	static struct unwind u;
+	u64 pgd;
+
+	*ret = (struct fact_stack){ .why_missing = why_no_files(s, t) };
+	if (ret->why_missing)
+		return;
+	u = (struct unwind){ .tid = t->r.tid, .regs = task_regs(s, t) };
+	if (u.regs && !kmem_get(s->k, t->r.mm, KF_MM_PGD, &pgd)) {
+		copy_stack(s, pgd, &u);
+		name_frames(s, t, &u, ret);
+	} else {
+		ret->why_missing = "its registers are not readable";
+	}
+}
+
+void ustack_name(struct snap *s, struct ktask *t, const u64 *addrs, u32 n, struct fact_stack *ret)
+{
+	static struct unwind u;
+
+	*ret = (struct fact_stack){ .why_missing = why_no_files(s, t) };
+	if (ret->why_missing)
+		return;
+	u = (struct unwind){ .tid = t->r.tid,
+			     .addrs = addrs,
+			     .nr_addrs = n < FACT_STACK_MAX ? n : FACT_STACK_MAX };
+	name_frames(s, t, &u, ret);
 }

@@ -11,4 +11,7 @@
  */
 void ustack_read(struct snap *s, struct ktask *t, struct fact_stack *ret);
 
+/* The same of n addresses, innermost first, that the stack of the task was seen to have. */
+void ustack_name(struct snap *s, struct ktask *t, const u64 *addrs, u32 n, struct fact_stack *ret);
+
 #endif

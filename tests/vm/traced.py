@@ -204,6 +204,8 @@ class Traced(Scenario):
             check("inode", end["ino"], stage.stat.st_ino)
             if end["began_mono_ns"] and "do_truncate" not in " ".join(end["kstack"]):
                 raise Mismatch(f"where it began is told as {end['kstack']}")
+            if not end["began_mono_ns"] and "truncate" not in " ".join(end["ustack"]):
+                raise Mismatch(f"a look saw it asleep, and its user stack is {end['ustack']}")
 
     @staticmethod
     def misses_signals(document):
