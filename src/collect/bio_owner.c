@@ -77,21 +77,69 @@ static void take_io_kiocb(struct snap *s, struct io_owner *o, u64 req)
 		kmem_get(s->k, tctx, KF_IO_TCTX_TASK, &o->task);
 }
 
+static bool read_kiocb(struct snap *s, u64 iocb, u64 *file, u64 *complete)
+{
+	struct kget g[] = { { iocb, KF_KIOCB_FILP, 0, 0 }, { iocb, KF_KIOCB_COMPLETE, 0, 0 } };
+
+	if (!kmem_is_kernel_ptr(iocb) || kmem_getv(s->k, g, 2) || g[0].err || g[1].err)
+		return false;
+	*file = g[0].val;
+	*complete = g[1].val;
+	return kmem_is_kernel_ptr(*file);
+}
+
+/*
+ * A filesystem above another one, as overlayfs or FUSE with passthrough, asks that with a kiocb of its
+ * own: struct backing_aio (fs/backing-file.c), until v6.8 ovl_aio_req (fs/overlayfs/file.c), has the one
+ * that it was asked with in its next word, or since v5.15 in the one behind a counter.
+ */
+static u64 kiocb_above(struct snap *s, u64 iocb)
+{
+	u64 words[2], file, complete;
+
+	if (!kmem_has(s->k, KF_KIOCB) ||
+	    kmem_read(s->k, iocb + s->k->field[KF_KIOCB].off, words, sizeof(words)))
+		return 0;
+	for (u32 i = 0; i < 2; i++)
+		if (read_kiocb(s, words[i], &file, &complete) && kmem_is_kernel_ptr(complete))
+			return words[i];
+	return 0;
+}
+
+/* The kiocb of who asked first, and its completion function. */
+static const char *first_kiocb(struct snap *s, struct symbol_cache *c, u64 *iocb, u64 complete)
+{
+	static const char *const stacked[] = { "backing_aio_rw_complete",
+					       "backing_aio_queue_completion",
+					       "ovl_aio_rw_complete", "ovl_aio_queue_completion",
+					       NULL };
+	const char *name = symbol_name(s, c, complete);
+	u64 above, file;
+
+	for (u32 n = 0; n < LEVELS_MAX && is_one_of(name, stacked); n++) {
+		above = kiocb_above(s, *iocb);
+		if (!above || !read_kiocb(s, above, &file, &complete))
+			break;
+		*iocb = above;
+		name = symbol_name(s, c, complete);
+	}
+	return name;
+}
+
 /* struct aio_kiocb and struct io_kiocb both start with their kiocb. */
 static void take_kiocb(struct snap *s, struct symbol_cache *c, struct io_owner *o, u64 iocb)
 {
 	static const char *const uring[] = { "io_complete_rw", "io_complete_rw_iopoll", NULL };
-	struct kget g[] = { { iocb, KF_KIOCB_FILP, 0, 0 }, { iocb, KF_KIOCB_COMPLETE, 0, 0 } };
 	const char *name;
+	u64 complete;
 
-	if (!kmem_is_kernel_ptr(iocb) || kmem_getv(s->k, g, 2) || g[0].err || g[1].err)
+	if (!read_kiocb(s, iocb, &o->file, &complete))
 		return;
-	o->file = g[0].val;
-	if (!g[1].val) {
+	if (!complete) {
 		o->task = task_of_stack(s, iocb);
 		return;
 	}
-	name = symbol_name(s, c, g[1].val);
+	name = first_kiocb(s, c, &iocb, complete);
 	if (is_one_of(name, uring)) {
 		take_io_kiocb(s, o, iocb);
 	} else if (!strcmp(name, "aio_complete_rw")) {

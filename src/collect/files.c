@@ -247,6 +247,17 @@ const char *file_fstype(struct snap *s, u64 inode)
 	return kmem_get(s->k, inode, KF_INODE_SB, &sb) ? NULL : fstype_of(s, sb);
 }
 
+/* Up to v6.6 overlayfs has the file below open by the name of its own, fs/open.c open_with_fake_path(). */
+static u64 name_of_inode(struct snap *s, u64 dentry, u64 inode)
+{
+	u64 of, real;
+
+	if (kmem_get(s->k, dentry, KF_DENTRY_INODE, &of) || of == inode)
+		return dentry;
+	real = inode_dentry(s, inode);
+	return real ? real : dentry;
+}
+
 const char *file_path(struct snap *s, u64 file)
 {
 	struct kget g[] = { { file, KF_FILE_INODE, 0, 0 }, { file, KF_FILE_DENTRY, 0, 0 } };
@@ -258,7 +269,7 @@ const char *file_path(struct snap *s, u64 file)
 
 	if (kmem_getv(s->k, g, 2) || file_ids(s, g[0].val, &major, &minor, &ino))
 		return NULL;
-	path = dentry_path(s, g[1].val, buf, sizeof(buf));
+	path = dentry_path(s, name_of_inode(s, g[1].val, g[0].val), buf, sizeof(buf));
 	if (!path)
 		return NULL;
 	return mount_of(s, major, minor, &m) ? mount_join(s, &m, path) : snap_text(s, "%s", path);

@@ -324,6 +324,28 @@ class FileOnDisk:
         self.disk.remove()
 
 
+class FileInOverlay(FileOnDisk):
+    """The same, opened as a container does: by its name in an overlay."""
+    POINT, LAYERS = "/run/merged", f"{Lower.POINT}/layers"
+    PATH = f"{POINT}/target"
+    names = (f"{LAYERS}/upper/target",)
+
+    def __init__(self, fstype):
+        super().__init__(fstype)
+        for name in ("lower", "upper", "work"):
+            os.makedirs(os.path.join(self.LAYERS, name))
+        os.makedirs(self.POINT, exist_ok=True)
+        os.rename(Lower.FILE, self.names[0])
+        st.run("sync", "-f", Lower.POINT)
+        layers = ",".join(f"{name}dir={self.LAYERS}/{name}" for name in ("lower", "upper", "work"))
+        st.run("mount", "-t", "overlay", "-o", layers, "overlay", self.POINT)
+
+    def remove(self):
+        self.resume()
+        st.run("umount", self.POINT)
+        super().remove()
+
+
 class FrozenLoop:
     """A loop device over a file whose filesystem is frozen."""
     PATH = "/dev/loop0"

@@ -27,6 +27,7 @@ VARIANTS = (
     "*/dio-p[r]*/*", "*/dio-pwritev/*", "*/dio-[rw]*/*", "*/tcp-splice-[hfno]*/*",
     "*/tcp-zerocopy-[fo]*/*", "*/tcp-splice-unaccepted/*", "*/socket-unaccepted/*",
     "*/socket-chain/*", "*/nbd-[di]*/*", "*/ext4-file-*/*", "*/vfat-file-*/*", "*/volume-aio/*",
+    "*/overlay-file-io_uring/*",
     "*/large-aio/*", "*/killed-aio/*", "*/no-leader-dio/*", "*/delay-[pi]*/*", "*/iomax-[pi]*/*",
     "*/process-vm-writev/*", "*/coredump-handler/*", "*/fuse-pread/*", "*/fuse-aio/*",
     "*/fuse-interrupted/*", "*/packet-gone/*", "*/packet-cork/*",
