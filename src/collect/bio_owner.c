@@ -178,6 +178,38 @@ static void take_dio(struct snap *s, struct symbol_cache *c, struct io_owner *o,
 		take_kiocb(s, c, o, iocb);
 }
 
+/* What comes of direct I/O has a kiocb of a file that was opened for that. */
+static bool is_iomap_dio(struct snap *s, u64 dio)
+{
+	u64 iocb, file, complete, flags;
+
+	return kmem_is_kernel_ptr(dio) && !(dio & 7) &&
+	       !kmem_get(s->k, dio, KF_IOMAP_DIO_IOCB, &iocb) &&
+	       read_kiocb(s, iocb, &file, &complete) &&
+	       !kmem_get(s->k, file, KF_FILE_FLAGS, &flags) && flags & O_DIRECT;
+}
+
+/*
+ * A filesystem may complete the bios of its direct I/O itself and keep in front of a bio, which is
+ * embedded then, what it belongs to: struct btrfs_bio has the iomap_dio as private since v6.2.
+ */
+static bool take_embedded(struct snap *s, struct symbol_cache *c, struct io_owner *o, u64 bio)
+{
+	u64 words[AROUND / sizeof(u64)];
+
+	if (kmem_read(s->k, bio - AROUND, words, sizeof(words)))
+		return false;
+	for (u32 i = sizeof(words) / sizeof(*words); i--;) {
+		if (!is_iomap_dio(s, words[i]))
+			continue;
+		take_dio(s, c, o, words[i], KF_IOMAP_DIO_IOCB);
+		if (o->how != HOW_DIRECT_IO || o->task)
+			return true;
+	}
+	o->file = 0;
+	return false;
+}
+
 /* A pass-through request, as of SG_IO: who waits for it has the completion on its stack. */
 static void take_request(struct snap *s, struct io_owner *o, u64 rq)
 {
@@ -239,7 +271,7 @@ struct io_owner bio_owner(struct snap *s, struct symbol_cache *c, const struct k
 	else if (!strcmp(name, "blkdev_bio_end_io_simple"))
 		o.task = bio->private;
 	else
-		o.known = false;
+		o.known = take_embedded(s, c, &o, bio->addr);
 	if (o.task)
 		find_live(s, &o);
 	return o;

@@ -175,7 +175,8 @@ static void group_hits(struct search *w)
 		struct group *g;
 
 		/* it may be made of what was found: a reference must not count twice */
-		if (h->doubtful && page_is_explained(w, h->page))
+		if (h->doubtful &&
+		    (page_is_explained(w, h->page) || !page_unexplained(w->s, h->page)))
 			continue;
 		g = group_of(w, h);
 		if (!g)

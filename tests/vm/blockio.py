@@ -139,7 +139,8 @@ def files():
             for fstype, name, holder in (("ext4", "dio", DirectIO("pwrite")),
                                          ("xfs", "aio", AsyncIO("aio")),
                                          ("vfat", "dio", DirectIO("pread")),
-                                         ("vfat", "aio", AsyncIO("aio")))] + \
+                                         ("vfat", "aio", AsyncIO("aio")),
+                                         ("btrfs", "aio", AsyncIO("aio", "--read")))] + \
         [Stalled(functools.partial(devices.FileInOverlay, fstype), f"overlay-file-{how}",
                  "truncate", [AsyncIO(how)])
          for fstype, how in (("xfs", "aio"), ("ext4", "io_uring"))]

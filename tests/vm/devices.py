@@ -286,6 +286,7 @@ class Lower:
     FILE = f"{POINT}/target"
     MAKERS = {"ext4": lambda device: st.run("mkfs.ext4", "-q", "-F", device),
               "xfs": lambda device: st.run("mkfs.xfs", "-q", "-f", "-K", device),
+              "btrfs": lambda device: st.run("mkfs.btrfs", "-q", "-f", "-K", "-m", "single", device),
               "vfat": lambda device: st.run("busybox", "mkdosfs", device)}
     SIZE = 4 * MIB
 
