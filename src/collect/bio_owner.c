@@ -210,17 +210,35 @@ static bool take_embedded(struct snap *s, struct symbol_cache *c, struct io_owne
 	return false;
 }
 
-/* A pass-through request, as of SG_IO: who waits for it has the completion on its stack. */
-static void take_request(struct snap *s, struct io_owner *o, u64 rq)
+/* Of a command by io_uring, which starts an io_kiocb: drivers/nvme/host/ioctl.c, v5.19. */
+static void take_uring_cmd(struct snap *s, struct io_owner *o, u64 cmd)
 {
+	enum fact_how how = o->how;
+
+	take_io_kiocb(s, o, cmd);
+	o->how = how;
+	if (kmem_read(s->k, kmem_at(s->k, cmd, KF_IO_KIOCB_CMD), &o->file, sizeof(o->file)))
+		o->file = 0;
+}
+
+/* A pass-through request, as of SG_IO: who waits for it has the completion on its stack. */
+static void take_request(struct snap *s, struct symbol_cache *c, struct io_owner *o, u64 rq)
+{
+	static const char *const uring[] = { "nvme_uring_cmd_end_io", "nvme_uring_cmd_end_io_meta",
+					     NULL };
 	struct kget g[] = { { rq, KF_RQ_FLAGS, 0, 0 }, { rq, KF_RQ_END_DATA, 0, 0 } };
+	u64 end_io;
 
 	o->how = HOW_UNKNOWN;
 	if (!rq || kmem_getv(s->k, g, 2) || g[0].err || g[1].err)
 		return;
 	if ((g[0].val & REQ_OP_MASK) >= (u64)s->k->field[KF_REQ_OP_PASSTHROUGH].off)
 		o->how = HOW_SG_IO;
-	o->task = task_of_stack(s, g[1].val);
+	if (!kmem_get(s->k, rq, KF_RQ_END_IO, &end_io) &&
+	    is_one_of(symbol_name(s, c, end_io), uring))
+		take_uring_cmd(s, o, g[1].val);
+	else
+		o->task = task_of_stack(s, g[1].val);
 }
 
 static bool is_live(const struct ktask *t)
@@ -257,7 +275,7 @@ struct io_owner bio_owner(struct snap *s, struct symbol_cache *c, const struct k
 	struct io_owner o = { .how = HOW_DIRECT_IO, .known = true };
 
 	if (!bio->end_io)
-		take_request(s, &o, bio->rq);
+		take_request(s, c, &o, bio->rq);
 	else if (!strcmp(name, "iomap_dio_bio_end_io"))
 		take_dio(s, c, &o, bio->private, KF_IOMAP_DIO_IOCB);
 	else if (is_one_of(name, generic))
