@@ -14,7 +14,13 @@
 
 #define S_DAX_FLAG (1ULL << 13) /* include/linux/fs.h S_DAX */
 
-enum { DEPTH_MAX = 256, ALIASES_MAX = 64, NAME_LEN_MAX = 255, FILES_OF_STACK = 8 };
+enum {
+	DEPTH_MAX = 256,
+	ALIASES_MAX = 64,
+	NAME_LEN_MAX = 255,
+	DISK_NAME_MAX = 32, /* DISK_NAME_LEN, include/linux/blkdev.h */
+	FILES_OF_STACK = 8,
+};
 
 int file_ids(struct snap *s, u64 inode, u32 *major, u32 *minor, u64 *ino)
 {
@@ -217,11 +223,11 @@ void file_tell(struct snap *s, u64 inode)
 	snap_emit(s, &f);
 }
 
-/* "dm-0 (slow)": the disk's name, and what device-mapper calls it. */
-static const char *block_device(struct snap *s, u32 major, u32 minor)
+/* "dm-0 (slow)": the disk's name, and what device-mapper calls it; NULL when sysfs does not know it. */
+static const char *named_device(struct snap *s, u32 major, u32 minor)
 {
 	char path[64], *uevent, *name, *dm;
-	const char *text;
+	const char *text = NULL;
 
 	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/uevent", major, minor);
 	uevent = s->k->ops->read_file(s->k, path);
@@ -233,11 +239,16 @@ static const char *block_device(struct snap *s, u32 major, u32 minor)
 	if (name)
 		text = snap_text(s, dm ? "%.*s (%s)" : "%.*s", (int)strcspn(name + 8, "\n"),
 				 name + 8, dm);
-	else
-		text = snap_text(s, "block device %u:%u", major, minor);
 	free(uevent);
 	free(dm);
 	return text;
+}
+
+static const char *block_device(struct snap *s, u32 major, u32 minor)
+{
+	const char *name = named_device(s, major, minor);
+
+	return name ? name : snap_text(s, "block device %u:%u", major, minor);
 }
 
 const char *file_fstype(struct snap *s, u64 inode)
@@ -343,6 +354,16 @@ const char *file_device(struct snap *s, u64 file)
 	return KDEV_MAJOR(dev) ? block_device(s, KDEV_MAJOR(dev), KDEV_MINOR(dev)) : NULL;
 }
 
+/* What the kernel calls it: one path of several to a disk (nvme0c0n1) has no device file. */
+static const char *hidden_disk(struct snap *s, u64 disk)
+{
+	char name[DISK_NAME_MAX];
+
+	if (kmem_read_string(s->k, kmem_at(s->k, disk, KF_DISK_NAME), name, sizeof(name)) || !*name)
+		return NULL;
+	return snap_text(s, "%s", name);
+}
+
 const char *disk_describe(struct snap *s, u64 disk)
 {
 	struct kget g[] = { { disk, KF_DISK_MAJOR, 0, 0 }, { disk, KF_DISK_MINOR, 0, 0 } };
@@ -351,7 +372,11 @@ const char *disk_describe(struct snap *s, u64 disk)
 
 	if (!disk || kmem_getv(s->k, g, 2) || g[0].err || g[1].err)
 		return NULL;
-	name = block_device(s, g[0].val, g[1].val);
+	name = named_device(s, g[0].val, g[1].val);
+	if (!name)
+		name = hidden_disk(s, disk);
+	if (!name)
+		name = block_device(s, g[0].val, g[1].val);
 	return behind ? snap_text(s, "%s over %s", name, behind) : name;
 }
 
