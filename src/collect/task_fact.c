@@ -24,6 +24,8 @@ static char state_letter(u32 state)
 			return map[i].letter;
 	if (state & TASK_UNINTERRUPTIBLE)
 		return state & TASK_NOLOAD ? 'I' : 'D';
+	if (state & (TASK_RTLOCK_WAIT | TASK_FROZEN))
+		return 'D';
 	return state & TASK_INTERRUPTIBLE ? 'S' : 'R';
 }
 

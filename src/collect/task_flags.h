@@ -14,5 +14,7 @@
 #define EXIT_DEAD            0x0010
 #define EXIT_ZOMBIE          0x0020
 #define TASK_NOLOAD          0x0400
+#define TASK_RTLOCK_WAIT     0x1000 /* from 5.15 on, PREEMPT_RT: for a spinlock_t or rwlock_t */
+#define TASK_FROZEN          0x8000 /* from 6.1 on, also of a cgroup of version 1 */
 
 #endif

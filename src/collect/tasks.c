@@ -200,7 +200,8 @@ const char *task_stack_any(const struct ktask *t, const char *const *functions)
 
 bool task_is_asleep(const struct ktask *t)
 {
-	return t->r.state & (TASK_INTERRUPTIBLE | TASK_UNINTERRUPTIBLE);
+	return t->r.state &
+	       (TASK_INTERRUPTIBLE | TASK_UNINTERRUPTIBLE | TASK_RTLOCK_WAIT | TASK_FROZEN);
 }
 
 const u64 *task_stack_words(struct snap *s, const struct ktask *t, u32 *n, u64 *start)
