@@ -128,6 +128,8 @@ static struct op op_of_fallocate(struct snap *s, struct ktask *t)
 
 	if (regs && regs->syscall == SYS_fallocate)
 		return (struct op){ op_of_mode(regs->args[1]), TRIGGER_NONE };
+	if (regs && regs->syscall == SYS_madvise) /* MADV_REMOVE, mm/madvise.c */
+		return (struct op){ OP_PUNCH_HOLE, TRIGGER_NONE };
 	if (fallocate_of_worker(s, t, &mode))
 		return (struct op){ op_of_mode(mode), TRIGGER_NONE };
 	return MATCH(t, fallocate_rules);

@@ -8,8 +8,8 @@
  *   --block-all     block every signal
  *
  * Says READY before the call and DONE with its result and errno after it. The operations that take
- * a range work on the second and third page of the file; reflink, dedupe and exchange on all of
- * PATH, with SOURCE as the other file; read and write queue behind a waiter.
+ * a range work on the second and third page of the file, madvise on these in a mapping; reflink, dedupe
+ * and exchange on all of PATH, with SOURCE as the other file; read and write queue behind a waiter.
  */
 #define _GNU_SOURCE
 #include "common.h"
@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -111,6 +112,8 @@ static int operation(const char *op, const char *path, int fd)
 		return truncate(path, GROWN);
 	if (!strcmp(op, "open_trunc"))
 		return open(path, O_RDWR | O_TRUNC);
+	if (!strcmp(op, "madvise"))
+		return madvise(map_dax_untouched(path).addr + PAGE, 2 * PAGE, MADV_REMOVE);
 	if (!strcmp(op, "unlink"))
 		return unlink(path);
 	if (!strcmp(op, "umount"))
@@ -122,7 +125,7 @@ static int operation(const char *op, const char *path, int fd)
 static bool wants_descriptor(const char *op)
 {
 	return strcmp(op, "truncate") && strcmp(op, "grow") && strcmp(op, "open_trunc") &&
-	       strcmp(op, "unlink") && strcmp(op, "umount");
+	       strcmp(op, "madvise") && strcmp(op, "unlink") && strcmp(op, "umount");
 }
 
 static void nothing(int signo)
