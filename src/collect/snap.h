@@ -71,6 +71,7 @@ struct kpage {
 	u32 explained; /* references that holds explain which are exact or likely */
 	bool orphan;   /* of no file any more, see struct fact_page */
 	bool scanned;  /* found by held.c; nobody waits for it */
+	bool dropped;  /* only waits out of scope are for it */
 	bool told;
 };
 

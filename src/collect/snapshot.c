@@ -84,14 +84,32 @@ static void name_inodes(struct snap *s)
 	}
 }
 
+static void mark_page(struct snap *s, const struct kwait *w, bool dropped)
+{
+	struct kpage *p = w->page ? page_find(s, w->page) : NULL;
+
+	if (p)
+		p->dropped = dropped;
+}
+
+/* Waits, and their pages: who holds a page that nobody asked for would refer to what is not told. */
 static void drop_out_of_scope(struct snap *s)
 {
-	u32 kept = 0;
+	u32 waits = 0, pages = 0;
 
-	for (u32 i = 0; i < s->nr_waits; i++)
+	for (u32 i = 0; i < s->nr_waits; i++) {
 		if (in_scope(s, &s->waits[i]))
-			s->waits[kept++] = s->waits[i];
-	s->nr_waits = kept;
+			s->waits[waits++] = s->waits[i];
+		else
+			mark_page(s, &s->waits[i], true);
+	}
+	s->nr_waits = waits;
+	for (u32 i = 0; i < s->nr_waits; i++)
+		mark_page(s, &s->waits[i], false);
+	for (u32 i = 0; i < s->nr_pages; i++)
+		if (!s->pages[i].dropped)
+			s->pages[pages++] = s->pages[i];
+	s->nr_pages = pages;
 }
 
 /* Every idle page with a sleeping waiter stayed so over several looks. */

@@ -39,7 +39,9 @@ class Paths(WithVerdict):
         other_stage, other = self.other_hang(session, stage)
         elsewhere = st.mount_point(other_stage.fstype)
         for path in (neighbour, elsewhere, st.FILESYSTEMS[other_stage.fstype]):
-            session.explain(log_name, [], path)
+            document = session.explain(log_name, [], path)
+            if document["coverage"].get("lost"):
+                raise Mismatch(f"records are lost without a wait on {path}")
         with other_stage:
             other.stage(other_stage)
             other_truth = other.truth(other_stage)
