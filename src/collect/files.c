@@ -354,6 +354,14 @@ const char *file_device(struct snap *s, u64 file)
 	return KDEV_MAJOR(dev) ? block_device(s, KDEV_MAJOR(dev), KDEV_MINOR(dev)) : NULL;
 }
 
+void file_tell_target(struct snap *s, u64 file, struct fact_hold *h)
+{
+	h->target = file_describe(s, file);
+	h->device = file_device(s, file);
+	if (h->target && h->device && strcmp(h->target, h->device) != 0)
+		h->target = snap_text(s, "%s on %s", h->target, h->device);
+}
+
 /* What the kernel calls it: one path of several to a disk (nvme0c0n1) has no device file. */
 static const char *hidden_disk(struct snap *s, u64 disk)
 {

@@ -304,6 +304,8 @@ void file_tell(struct snap *s, u64 inode);
 bool file_is_used(struct snap *s, u64 inode);
 /* Text that names what a file descriptor leads to: "/path (ext4)", "dm-0 (slow)". */
 const char *file_describe(struct snap *s, u64 file);
+/* Fills in target, what I/O to a file goes to, and the device that has to answer, as far as is seen. */
+void file_tell_target(struct snap *s, u64 file, struct fact_hold *h);
 /* "/path" of a file, as above without its filesystem; NULL unknown. */
 const char *file_path(struct snap *s, u64 file);
 /* "ext4", "pipefs"; NULL unknown. */

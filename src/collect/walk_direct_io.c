@@ -170,15 +170,6 @@ static enum fact_confidence judge(struct snap *s, const struct ktask *t, const s
 	return CONF_LIKELY;
 }
 
-/* What it goes to, and the device that has to answer: that of the file, as far as is seen here. */
-static void tell_target(struct snap *s, u64 file, struct fact_hold *h)
-{
-	h->target = file_describe(s, file);
-	h->device = file_device(s, file);
-	if (h->target && h->device && strcmp(h->target, h->device) != 0)
-		h->target = snap_text(s, "%s on %s", h->target, h->device);
-}
-
 static void tell_hold(struct snap *s, struct ktask *t, const struct kpage *p, u64 file, u64 bytes)
 {
 	struct fact_releaser r = { .task = t->r.task, .fd = (s32)t->regs.args[0] };
@@ -191,7 +182,7 @@ static void tell_hold(struct snap *s, struct ktask *t, const struct kpage *p, u6
 	f.hold.refs = f.hold.confidence == CONF_CANDIDATE ? 0 : 1;
 	f.hold.object_kind = "file";
 	f.hold.object_id = snap_text(s, "fd %d of %u", (s32)t->regs.args[0], t->r.tid);
-	tell_target(s, file, &f.hold);
+	file_tell_target(s, file, &f.hold);
 	f.hold.held_ns = task_asleep_ns(s, t);
 	f.hold.releasers = &r;
 	f.hold.nr_releasers = 1;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "collect/snap.h"
 #include "util/array.h"
@@ -155,10 +156,29 @@ const char *pipe_name(struct snap *s, u64 inode)
 	return snap_text(s, "pipe:[%llu]", (unsigned long long)ino);
 }
 
+/* The file that splice(2) is in the middle of writing the pipe to, with the pipe's lock; 0 none. */
+static u64 spliced_to(struct snap *s, u64 inode)
+{
+	for (u32 i = 0; i < s->tasks.n; i++) {
+		struct ktask *t = &s->tasks.v[i];
+		const struct arch_regs *regs;
+		u64 from;
+
+		if (!task_is_asleep(t) || !task_stack_has(t, "iter_file_splice_write"))
+			continue;
+		regs = task_regs(s, t);
+		if (regs && regs->syscall == SYS_splice &&
+		    !kmem_get(s->k, fd_file(s, t, regs->args[0]), KF_FILE_INODE, &from) &&
+		    from == inode)
+			return fd_file(s, t, regs->args[2]);
+	}
+	return 0;
+}
+
 static void tell_hold(struct snap *s, const struct pipe *p, const struct hit *h)
 {
 	struct fact f = { .type = FACT_HOLD };
-	u64 via;
+	u64 via, to = spliced_to(s, p->inode);
 	struct fact_releaser *releasers = fds_releasers(s, p->inode, &f.hold.nr_releasers, &via);
 
 	exits_mark(s, h->page->inode, releasers, f.hold.nr_releasers);
@@ -169,6 +189,8 @@ static void tell_hold(struct snap *s, const struct pipe *p, const struct hit *h)
 	f.hold.object_kind = "pipe";
 	f.hold.object_id = pipe_name(s, p->inode);
 	f.hold.detail = describe(s, p, h, via);
+	if (to)
+		file_tell_target(s, to, &f.hold);
 	f.hold.held_ns = FACT_UNKNOWN;
 	f.hold.drain_bytes = h->drain_bytes;
 	f.hold.pipe_user = pipe_uid(s, p->addr);

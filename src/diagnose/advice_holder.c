@@ -219,9 +219,20 @@ static bool same_text(const char *x, const char *y)
 	return x && y ? !strcmp(x, y) : x == y;
 }
 
+/* A pipe that splice(2) is in the middle of writing to a device. */
+static bool is_written_out(const struct wfg_hold *h)
+{
+	return h->h.how == HOW_VMSPLICE && h->h.device;
+}
+
+static bool needs_device(const struct wfg_hold *h)
+{
+	return hold_is_io(h) || is_written_out(h);
+}
+
 static bool same_target(const struct wfg_hold *a, const struct wfg_hold *b)
 {
-	return hold_is_io(a) && hold_is_io(b) && same_text(hold_device(a), hold_device(b));
+	return needs_device(a) && needs_device(b) && same_text(hold_device(a), hold_device(b));
 }
 
 /* Reading one socket releases what it has received and what its peer has yet to send. */
@@ -613,10 +624,10 @@ static void advise_traffic(struct verdict *v, const struct wfg_hold *h)
 	verdict_advice(v, ADVICE_COMMAND, "advice-deferred", &action, &effect);
 }
 
-/* References of all I/O to the target of hold i; 0 when an earlier hold has the same target. */
+/* References of all that waits for the target of hold i; 0 when an earlier hold has the same target. */
 static s64 target_refs(const struct wfg_page *page, u32 i)
 {
-	return hold_is_io(page->holds[i]) ? same_refs(page, i, same_target) : 0;
+	return needs_device(page->holds[i]) ? same_refs(page, i, same_target) : 0;
 }
 
 void advise_release(struct verdict *v)
@@ -630,7 +641,7 @@ void advise_release(struct verdict *v)
 
 		if (h->h.unsent)
 			advise_uncork(v, h, unread);
-		else if (unread)
+		else if (unread && !is_written_out(h))
 			advise_readers(v, h, unread);
 		else if (h->h.outbound && !h->h.peer)
 			advise_peer(v, h);

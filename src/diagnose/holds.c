@@ -76,6 +76,11 @@ static void explain_pipe(struct strbuf *sb, const struct wfg_hold *h)
 		phrase_count(sb, h->h.drain_bytes, "byte");
 		sb_puts(sb, " are read from the pipe, or when every end of it is closed.");
 	}
+	if (h->h.target)
+		sb_printf(sb,
+			  " A splice(2) is writing it to %s, and until that is done nobody else "
+			  "can read it.",
+			  h->h.target);
 }
 
 static void explain_socket(struct strbuf *sb, const struct wfg_hold *h)

@@ -60,6 +60,21 @@ class StalledAdvice(OnDevice, Advice):
     pass
 
 
+class SplicedOut(DirectIO):
+    """A pipe that splice(2) writes to a device: what it says of the pipe leads to the device."""
+    how = "vmsplice"
+
+    def start(self, stage, index):
+        self.stall(stage)
+        self.program = stage.start("hold_pipe", "--out", stage.stalled.PATH, stage.path, index)
+        if not st.poll(lambda: st.state(self.program.pid) == "D"):
+            raise Mismatch("splice(2) does not wait for the device")
+
+    def truth(self):
+        return verdict.Holder(self.how, {self.program.pid}, targets=self.names,
+                              object=self.program.ready["object"])
+
+
 class PassThrough(DirectIO):
     """A SCSI command of a program's own."""
     how = "sg_io"
@@ -168,7 +183,8 @@ def orphans():
 
 
 def advice():
-    return [StalledAdvice(devices.Nbd, "advice-nbd", "truncate", [DirectIO("pwrite")]),
+    return [Advice("advice-splice", "truncate", [SplicedOut()], filesystems=("ext4",)),
+            StalledAdvice(devices.Nbd, "advice-nbd", "truncate", [DirectIO("pwrite")]),
             StalledAdvice(devices.FrozenLoop, "advice-loop", "truncate", [AsyncIO("aio")])]
 
 

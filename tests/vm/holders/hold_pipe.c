@@ -12,6 +12,7 @@
  *   --share         a child has the pipe open as well
  *   --heir          a child inherits the pipe and the process that filled it ends
  *   --pidns         do all of it in a pid namespace of its own
+ *   --out TARGET    write the pipe to a file or device that stalls with splice(2); says DONE
  *   --then ACT      on the next line from stdin, run into a wait for the own page:
  *                   ftruncate, or unlink-close, or unlink-exit
  */
@@ -33,22 +34,19 @@ struct options {
 	size_t index;
 	char *const *more; /* further files, up to a null pointer */
 	bool read, splice, tee, unmap, close, mapped, share, heir, pidns;
-	const char *then;
+	const char *then, *out;
 };
 
 static void parse(int argc, char **argv, struct options *opt)
 {
-	static const struct option longs[] = { { "read", no_argument, NULL, 'r' },
-					       { "splice", no_argument, NULL, 's' },
-					       { "tee", no_argument, NULL, 't' },
-					       { "unmap", no_argument, NULL, 'u' },
-					       { "close", no_argument, NULL, 'c' },
-					       { "share", no_argument, NULL, 'b' },
-					       { "heir", no_argument, NULL, 'h' },
-					       { "pidns", no_argument, NULL, 'n' },
-					       { "then", required_argument, NULL, 'a' },
-					       { "mapped", no_argument, NULL, 'm' },
-					       {} };
+	static const struct option longs[] = {
+		{ "read", no_argument, NULL, 'r' },       { "splice", no_argument, NULL, 's' },
+		{ "tee", no_argument, NULL, 't' },        { "unmap", no_argument, NULL, 'u' },
+		{ "close", no_argument, NULL, 'c' },      { "share", no_argument, NULL, 'b' },
+		{ "heir", no_argument, NULL, 'h' },       { "pidns", no_argument, NULL, 'n' },
+		{ "then", required_argument, NULL, 'a' }, { "mapped", no_argument, NULL, 'm' },
+		{ "out", required_argument, NULL, 'o' },  {}
+	};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
@@ -63,6 +61,8 @@ static void parse(int argc, char **argv, struct options *opt)
 		opt->pidns |= c == 'n';
 		if (c == 'a')
 			opt->then = optarg;
+		if (c == 'o')
+			opt->out = optarg;
 		if (c == '?')
 			exit(2);
 	}
@@ -154,6 +154,16 @@ static pid_t share_with_child(struct dax_map *map)
 		pause();
 }
 
+static void write_out(const char *path, int from)
+{
+	int to = open(path, O_WRONLY | O_DIRECT);
+	ssize_t ret;
+
+	need(to >= 0, path);
+	ret = splice(from, NULL, to, NULL, PAGE, 0);
+	say("DONE %zd", ret);
+}
+
 static void report(const struct options *opt, const struct dax_map *map, int read_end, pid_t child)
 {
 	pid_t pid = initial_pid();
@@ -207,6 +217,8 @@ int main(int argc, char **argv)
 	if (opt.share)
 		child = share_with_child(&map);
 	report(&opt, &map, ends[0], child);
+	if (opt.out)
+		write_out(opt.out, ends[0]);
 	if (hear() && opt.then)
 		wait_for_own_page(&opt, &map);
 	hear();
