@@ -224,17 +224,53 @@ static u64 age_of(struct snap *s, const struct kbio *bio)
 	return err || !start || start > now ? FACT_UNKNOWN : now - start;
 }
 
-/* What holds the bio back, where that is known. */
-static const char *describe_delay(struct snap *s, const struct kbio *bio, const char *limit)
+static bool is_of_process(struct snap *s, const struct ktask *t, const struct fact_hold *h)
 {
-	if (limit)
-		return snap_text(s, "; io.max of cgroup %s holds it back", limit);
+	for (u32 i = 0; i < h->nr_releasers; i++) {
+		const struct ktask *r = task_find(s, h->releasers[i].task);
+
+		if (r && r->r.tgid == t->r.tgid)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Where a thread of the submitter sleeps that has submitted a bio and has not come back: for a limit of
+ * its cgroup, for a tag, for a queue that is frozen. NULL none.
+ */
+static const char *submission_sleeps(struct snap *s, const struct fact_hold *h)
+{
+	static const char *const submits[] = { "submit_bio_noacct", "submit_bio_noacct_nocheck",
+					       "submit_bio",        "__submit_bio",
+					       "blk_mq_submit_bio", NULL };
+
+	for (u32 i = 0; i < s->tasks.n; i++) {
+		const struct ktask *t = &s->tasks.v[i];
+
+		if (task_is_asleep(t) && t->frames[0] && task_stack_any(t, submits) &&
+		    is_of_process(s, t, h))
+			return snap_text(s, "%.*s", (int)strcspn(t->frames[0], "+."), t->frames[0]);
+	}
+	return NULL;
+}
+
+/* What holds the bio back, where that is known. */
+static const char *describe_delay(struct snap *s, const struct kbio *bio, const struct fact_hold *h)
+{
+	const char *where = bio->stray && !h->limit ? submission_sleeps(s, h) : NULL;
+
+	if (h->limit)
+		return snap_text(s, "; io.max of cgroup %s holds it back", h->limit);
+	if (where)
+		return snap_text(s, "; it is in no queue, and who submits I/O sleeps in %s()",
+				 where);
 	return bio->stray ? "; it was found in memory and in no queue" : "";
 }
 
 static const char *describe(struct snap *s, const struct group *g, const struct fact_hold *h)
 {
-	const char *delay = describe_delay(s, &g->first->bio, h->limit);
+	const char *delay = describe_delay(s, &g->first->bio, h);
 	const char *who = "";
 
 	if (g->owner.gone)
