@@ -4,6 +4,7 @@
 #include <linux/falloc.h>
 #include <linux/io_uring.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 
 #include "collect/snap.h"
@@ -98,6 +99,20 @@ static enum fact_op op_of_mode(u64 mode)
 	return OP_ALLOCATE;
 }
 
+/* What xfs_io(8) and others asked for before fallocate(2) could: include/linux/falloc.h. */
+static enum fact_op op_of_ioctl(u64 cmd)
+{
+	switch (_IOC_TYPE(cmd) == 'X' ? _IOC_NR(cmd) : 0) {
+	case 41: /* FS_IOC_UNRESVSP */
+	case 43: /* FS_IOC_UNRESVSP64 */
+		return OP_PUNCH_HOLE;
+	case 57: /* FS_IOC_ZERO_RANGE */
+		return OP_ZERO_RANGE;
+	default:
+		return OP_OTHER;
+	}
+}
+
 /* The request that a worker of io_uring is in the middle of, an io_kiocb; 0 none. */
 static u64 worker_request(struct snap *s, const struct ktask *t)
 {
@@ -128,6 +143,8 @@ static struct op op_of_fallocate(struct snap *s, struct ktask *t)
 
 	if (regs && regs->syscall == SYS_fallocate)
 		return (struct op){ op_of_mode(regs->args[1]), TRIGGER_NONE };
+	if (regs && regs->syscall == SYS_ioctl && op_of_ioctl(regs->args[1]) != OP_OTHER)
+		return (struct op){ op_of_ioctl(regs->args[1]), TRIGGER_NONE };
 	if (regs && regs->syscall == SYS_madvise) /* MADV_REMOVE, mm/madvise.c */
 		return (struct op){ OP_PUNCH_HOLE, TRIGGER_NONE };
 	if (fallocate_of_worker(s, t, &mode))

@@ -26,7 +26,7 @@ SOON = 5              # seconds in which a waiter proceeds once its page is free
 RANGE_OPS = ("punch_hole", "collapse_range", "zero_range", "insert_range")
 MAIN_OPS = ("truncate", "punch_hole", "open_trunc", "collapse_range")
 OPS = {"ftruncate": ("truncate",), "unlink": ("evict",), "fallocate": ("fallocate", "other"),
-       "madvise": ("punch_hole",)}
+       "madvise": ("punch_hole",), "unresvsp": ("punch_hole",)}
 
 
 class PipeHolder:

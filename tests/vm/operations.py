@@ -364,6 +364,7 @@ def operations():
              Scenario("vmsplice-huge", "collapse_range", [PipeHolder()], index=HUGE_INDEX,
                       pages=HUGE_PAGES),
              Scenario("vmsplice", "madvise", [PipeHolder()], index=2, filesystems=("ext4",)),
+             Scenario("vmsplice", "unresvsp", [PipeHolder()], index=2, filesystems=("ext4",)),
              Stopped("stopped", "truncate", [PipeHolder()], filesystems=("ext4",)),
              Overlay("overlay", "truncate", [PipeHolder()]),
              BothTruncated("reflinked-both", "truncate", [PipeHolder("--read")]),

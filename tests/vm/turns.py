@@ -17,7 +17,7 @@ LATE = ("6.18", "7.2")
 VARIANTS = (
     # the operation changes the waiter, and what follows is the same
     "*/vmsplice/ftruncate", "*/vmsplice/open_trunc", "*/vmsplice/[ciz]*", "*/vmsplice/grow",
-    "*/vmsplice/madvise",
+    "*/vmsplice/madvise", "*/vmsplice/unresvsp",
     "*/dio-pwrite/[poc]*", "*/retouch/[poc]*", "*/io-worker*/[ficzo]*", "*/evict/[mrdn]*",
     "*/vmsplice/dedupe", "*/vmsplice/exchange", "*/spinning/dedupe", "*/spinning/exchange",
     # another way to the same object, or somebody else who has it

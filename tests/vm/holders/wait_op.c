@@ -37,6 +37,16 @@ struct xfs_exchange_range {
 };
 #define XFS_IOC_EXCHANGE_RANGE _IOW('X', 129, struct xfs_exchange_range)
 
+/* include/linux/falloc.h, struct xfs_flock64 of fs/xfs/libxfs/xfs_fs.h */
+struct space_resv {
+	int16_t type, whence;
+	int64_t start, length;
+	int32_t sysid;
+	uint32_t pid;
+	int32_t reserved[4];
+};
+#define XFS_IOC_UNRESVSP64 _IOW('X', 43, struct space_resv)
+
 enum { GROWN = 64 << 20 }; /* the size to which truncate makes a file grow */
 
 static const struct {
@@ -112,6 +122,9 @@ static int operation(const char *op, const char *path, int fd)
 		return truncate(path, GROWN);
 	if (!strcmp(op, "open_trunc"))
 		return open(path, O_RDWR | O_TRUNC);
+	if (!strcmp(op, "unresvsp"))
+		return ioctl(fd, XFS_IOC_UNRESVSP64,
+			     &(struct space_resv){ .start = PAGE, .length = 2 * PAGE });
 	if (!strcmp(op, "madvise"))
 		return madvise(map_dax_untouched(path).addr + PAGE, 2 * PAGE, MADV_REMOVE);
 	if (!strcmp(op, "unlink"))
