@@ -61,7 +61,8 @@ class StalledAdvice(OnDevice, Advice):
 
 
 class SplicedOut(DirectIO):
-    """A pipe that splice(2) writes to a device: what it says of the pipe leads to the device."""
+    """A pipe that splice(2) writes to a device: what is said of the pipe leads to the device."""
+    frees_by_bio = False
     how = "vmsplice"
 
     def start(self, stage, index):
