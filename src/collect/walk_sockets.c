@@ -200,6 +200,14 @@ static const char *sender_text(struct snap *s, u64 inode)
 	return text;
 }
 
+/* A driver's: sock_create_kern() opens no file. */
+static bool is_of_kernel(struct snap *s, const struct ksock *sock)
+{
+	u64 socket = kmem_container(s->k, sock->inode, KF_SOCKET_ALLOC_INODE), file;
+
+	return !kmem_get(s->k, socket, KF_SOCKET_FILE, &file) && !file;
+}
+
 static const char *describe(struct snap *s, const struct ksock *sock, bool by_peer)
 {
 	u64 state = sock_state(s, sock->sk);
@@ -208,7 +216,9 @@ static const char *describe(struct snap *s, const struct ksock *sock, bool by_pe
 		return "in connections that were not accepted yet";
 	if (!sock->inode)
 		return snap_text(s, "closed by whoever had it, in state %s", state_name(state));
-	return by_peer ? sender_text(s, sock->inode) : NULL;
+	if (by_peer)
+		return sender_text(s, sock->inode);
+	return is_of_kernel(s, sock) ? "the kernel's own, as NVMe and iSCSI over TCP have" : NULL;
 }
 
 /* Only what is corked stays there, until its sender completes it: ip_append_data(). */

@@ -4,11 +4,13 @@
 import functools
 import os
 import signal
+import time
 
 import devices
 import stage as st
 import verdict
-from hang import SOON, Advice, AsyncIO, DirectIO, Scenario, Searched
+from hang import SOON, STILL_ASLEEP, Advice, AsyncIO, DirectIO, Scenario, Searched
+from sockets import NetworkStage
 from stage import Mismatch
 
 LARGE_PAGES = 320  # of which I/O from two files makes more than the 256 bio_vecs of a bio
@@ -137,6 +139,28 @@ class Killed(AsyncIO):
             raise Mismatch("the killed task did not end")
 
 
+class OverNetwork(Stalled):
+    """The page is in the request, and in the connection to the disk until the peer has it."""
+    soon = 10  # until TCP tries again
+
+    def truth(self, stage):
+        truth = super().truth(stage)
+        truth.holders.append(verdict.Holder("socket", set(), kind="socket",
+                                            targets=(devices.NvmeTcp.PEER,)))
+        return truth
+
+    def end_holders(self, stage, wait):
+        stage.resume()
+
+    def proceeds(self, stage):
+        if self.holders[0].program.done(self.soon) != (st.PAGE, 0):
+            raise Mismatch("the direct I/O did not complete once its peer was reached")
+        time.sleep(STILL_ASLEEP)
+        if st.waits_for_page(self.waiter.tid):
+            NetworkStage.free_packets()
+        super().proceeds(stage)
+
+
 def request_based():
     nbd, deadline = devices.Nbd, functools.partial(devices.Nbd, "mq-deadline")
     return [Stalled(nbd, "nbd-dio", "truncate", [DirectIO("pwrite")]),
@@ -146,6 +170,7 @@ def request_based():
             Stalled(devices.DmOverNbd, "volume-aio", "truncate", [AsyncIO("aio")]),
             Stalled(devices.MultipathOverNbd, "multipath-aio", "truncate", [AsyncIO("aio")]),
             Stalled(devices.ScsiDisk, "scsi-dio", "truncate", [DirectIO("pread")]),
+            OverNetwork(devices.NvmeTcp, "nvme-tcp-aio", "truncate", [AsyncIO("aio")]),
             Stalled(devices.ScsiDisk, "sg_io", "truncate", [PassThrough()])]
 
 

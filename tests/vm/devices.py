@@ -273,6 +273,67 @@ class Raid:
         self.set("array_state", "clear")
 
 
+class NvmeTcp:
+    """An NVMe disk over TCP, of the kernel's own target on this machine: no packet gets there."""
+    CONFIG, PEER = "/sys/kernel/config", "127.0.0.1:4420"
+    SUBSYSTEM, PORT = f"{CONFIG}/nvmet/subsystems/vm", f"{CONFIG}/nvmet/ports/1"
+    NAMESPACE = f"{SUBSYSTEM}/namespaces/1"
+    UUID = "00000000-0000-4000-8000-000000000001"
+    through = ()
+
+    def __init__(self):
+        for module in ("nvmet_tcp", "nvme_tcp", "sch_netem"):
+            st.run("modprobe", module)
+        if not os.path.ismount(self.CONFIG):
+            st.run("mount", "-t", "configfs", "configfs", self.CONFIG)
+        st.run("ip", "link", "set", "lo", "up")
+        for path in (self.SUBSYSTEM, self.NAMESPACE, self.PORT):
+            os.mkdir(path)
+        address, service = self.PEER.split(":")
+        for path, text in ((f"{self.SUBSYSTEM}/attr_allow_any_host", "1"),
+                           (f"{self.NAMESPACE}/device_path", st.Stall.BELOW),
+                           (f"{self.NAMESPACE}/enable", "1"),
+                           (f"{self.PORT}/addr_trtype", "tcp"),
+                           (f"{self.PORT}/addr_adrfam", "ipv4"),
+                           (f"{self.PORT}/addr_traddr", address),
+                           (f"{self.PORT}/addr_trsvcid", service)):
+            write_text(path, text)
+        os.symlink(self.SUBSYSTEM, f"{self.PORT}/subsystems/vm")
+        write_text("/dev/nvme-fabrics", f"transport=tcp,traddr={address},trsvcid={service},nqn=vm,"
+                   f"hostnqn=nqn.2014-08.org.nvmexpress:uuid:{self.UUID},hostid={self.UUID}")
+        self.PATH = st.poll(self.disk)
+        if not self.PATH:
+            raise st.Mismatch("the NVMe target makes no disk")
+        self.names = (self.PATH, os.path.basename(self.PATH))
+        self.lost = False
+
+    @staticmethod
+    def disk():
+        for path in glob.glob("/dev/nvme*n1"):
+            with open(path, "rb") as file:  # the first one to do so reads its partitions
+                file.read(st.PAGE)
+            return path
+        return None
+
+    def suspend(self):
+        st.run("tc", "qdisc", "add", "dev", "lo", "root", "netem", "loss", "100%")
+        self.lost = True
+
+    def resume(self):
+        if self.lost:
+            st.run("tc", "qdisc", "delete", "dev", "lo", "root")
+            self.lost = False
+
+    def remove(self):
+        self.resume()
+        for path in glob.glob("/sys/class/nvme/nvme*/delete_controller"):
+            write_text(path, "1")
+        os.unlink(f"{self.PORT}/subsystems/vm")
+        write_text(f"{self.NAMESPACE}/enable", "0")
+        for path in (self.PORT, self.NAMESPACE, self.SUBSYSTEM):
+            os.rmdir(path)
+
+
 class SlowDisk(st.Stall):
     """A device-mapper target over persistent memory: DAX goes through it, I/O can be stalled."""
     NAME = "slow"

@@ -41,7 +41,7 @@ VARIANTS = (
     "*/deadlock-fuse/*", "*/suspected/*", "*/taken-*/*", "xfs/traced/*", "xfs/traced-freed/*",
     "xfs/entry-lock/*", "xfs/invalidate-lock/*", "*/before-unbind/*", "*/traced-lost/*", "*/kvm/*",
     "*/vhost/*",
-    "ext4/multipath-*/*", "*/xfs-file-*/*", "*/freed-bios/*", "*/packet-tls/*",
+    "ext4/multipath-*/*", "*/xfs-file-*/*", "*/nvme-tcp-*/*", "*/freed-bios/*", "*/packet-tls/*",
     # what does not depend on the kernel
     "*/advice-*/*",
     "*/paths/*", "*/hidden-*/*", "*/capabilities/*", "*/signals-*/*", "*/mountns/*", "*/hostile/*",
