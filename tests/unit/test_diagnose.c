@@ -1034,6 +1034,32 @@ static void holders_that_do_not_end(void **state)
 	scene_init(*state);
 }
 
+static void a_pipe_that_is_written_out_waits_for_a_device(void **state)
+{
+	struct scene *s = *state;
+	struct fact_task t = make_task(31802, "feeder");
+	struct fact_releaser rel = { .task = task_id(31802), .fd = 4, .reads = true };
+	const struct finding *f;
+
+	t.state = 'D';
+	scene_task(s, t);
+	for (int i = 0; i < 2; i++) {
+		struct fact_hold h = make_pipe(i ? "pipe:[1]" : "pipe:[2]");
+
+		h.target = "/out (xfs) on dm-0 (slow)";
+		h.device = "dm-0 (slow)";
+		scene_hold(s, h, &rel, 1);
+	}
+	s->page.refs = 3;
+	f = scene_diagnose(s);
+	assert_non_null(find(&f->cause, "splice(2) is writing it to /out (xfs) on dm-0 (slow)"));
+	assert_string_equal(f->advice[0].action, "dmsetup info slow");
+	assert_string_equal(f->advice[1].action, "dmsetup resume slow");
+	assert_has(f->advice[1].effect, "the references go");
+	assert_string_equal(f->advice[2].action, "kill -INT 20911");
+	assert_null(find(&f->notes, "could read the data"));
+}
+
 static void a_stopped_holder_must_go_on_to_end(void **state)
 {
 	struct scene *s = *state;
@@ -1499,6 +1525,7 @@ int main(void)
 		TEST(init_is_never_killed),
 		TEST(no_signal_ends_an_eviction),
 		TEST(holders_that_do_not_end),
+		TEST(a_pipe_that_is_written_out_waits_for_a_device),
 		TEST(a_stopped_holder_must_go_on_to_end),
 		TEST(a_pipe_registered_with_an_io_uring),
 		TEST(a_likely_holder_is_not_killed),
