@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Pipes that no descriptor shows or that tasks keep in odd ways, and counts of references."""
 
+import os
+import signal
+import subprocess
+
 import stage as st
 import verdict
 from hang import (HUGE_INDEX, HUGE_PAGES, SOON, Advice, AsyncIO, DirectIO, PipeHolder, Retouch,
                   Scenario, SocketHolder)
-from stage import Mismatch
+from stage import Mismatch, Unavailable
 
 
 class Kept(PipeHolder):
@@ -68,6 +72,59 @@ class Unseen(Odd):
 
     def end_holders(self, stage, wait):
         super().end_holders(stage, None)
+
+
+class Freezer:
+    """A cgroup of version 1 with one task, which is frozen."""
+    MOUNT = "/run/freezer"
+    PATH = os.path.join(MOUNT, "box")
+
+    def __init__(self, pid):
+        os.makedirs(self.MOUNT, exist_ok=True)
+        if not os.path.ismount(self.MOUNT) and subprocess.run(
+                ["mount", "-t", "cgroup", "-o", "freezer", "none", self.MOUNT],
+                stderr=subprocess.DEVNULL).returncode:
+            raise Unavailable("this kernel has no freezer of version 1")
+        os.makedirs(self.PATH, exist_ok=True)
+        self.write("cgroup.procs", str(pid))
+        self.write("freezer.state", "FROZEN")
+
+    def write(self, name, text):
+        with open(os.path.join(self.PATH, name), "w", encoding="ascii") as file:
+            file.write(text)
+
+    def thaw(self):
+        self.write("freezer.state", "THAWED")
+
+
+class Frozen(Scenario):
+    """The holder's container is paused: no signal is advised, as none ends it before it goes on."""
+    filesystems = ("ext4",)
+
+    def __init__(self):
+        super().__init__("pipe-paused", "truncate", [Kept("plain")])
+        self.freezer = None
+
+    def start_holders(self, stage):
+        super().start_holders(stage)
+        self.freezer = Freezer(self.holders[0].program.pid)
+        stage.at_end.append(self.freezer.thaw)
+
+    def prove(self, session, stage, log_name):
+        pid = self.holders[0].program.pid
+        if session.tool:
+            document = session.explain(log_name, [self.truth(stage)])
+            wait = verdict.wait_of(document, self.waiter.tid)
+            advised = verdict.commands(document, wait, self.findings())
+            if any(pid in verdict.targets(command) for command in advised):
+                raise Mismatch(f"a frozen task is to be ended: {advised}")
+        self.end_bystander()
+        os.kill(pid, signal.SIGTERM)
+        self.still_asleep("SIGTERM to a frozen task")
+        self.freezer.thaw()
+        if not self.holders[0].program.ended(SOON):
+            raise Mismatch("the holder did not end when it was thawed")
+        self.proceeds(stage)
 
 
 class Count(Scenario):
@@ -135,7 +192,7 @@ def pipes():
                                   "traced", "userns")]
     found.append(Scenario("retouch-thread", "truncate", [Retouch("--thread")],
                           filesystems=("ext4",), needs_counts_from_zero=True))
-    return [*found, Count(), Chain("chain", 3), Unseen("request"),
+    return [*found, Count(), Frozen(), Chain("chain", 3), Unseen("request"),
             Advice("advice-stopped", "truncate", [Kept("stopped")], filesystems=("ext4",)),
             Several("several"),
             Several("several-huge", index=HUGE_INDEX, pages=HUGE_PAGES)]
