@@ -112,6 +112,8 @@ u32 mounts_count_dax(struct snap *s)
 	u64 seen[DEVICES_MAX];
 	u32 nr_seen = 0, count = 0;
 
+	if (!text)
+		snap_lost(s, LOSS_LOST, OUR_MOUNTS, 1);
 	for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line && nr_seen < DEVICES_MAX;
 	     line = strtok_r(NULL, "\n", &save)) {
 		char fstype[64], opts[1024] = "", *behind = strstr(line, " - ");
