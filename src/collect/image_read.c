@@ -104,6 +104,16 @@ static bool field_is_sane(const char *name, u64 off, u64 size)
 	return off <= FIELD_MAX && size <= FIELD_MAX && (names_member(name) || off);
 }
 
+/* A table of another version may have had fewer alternatives, or more: new ones come first. */
+static bool is_same_field(const char *a, const char *b)
+{
+	size_t len_a = strlen(a), len_b = strlen(b);
+
+	if (len_a < len_b)
+		return is_same_field(b, a);
+	return !strcmp(a + len_a - len_b, b) && (len_a == len_b || a[len_a - len_b - 1] == '|');
+}
+
 static int take_field(struct image *im, char *rest)
 {
 	char *name = next_word(&rest);
@@ -113,7 +123,7 @@ static int take_field(struct image *im, char *rest)
 	    !field_is_sane(name, off, size))
 		return -EINVAL;
 	for (int f = 0; f < KF_MAX; f++)
-		if (!strcmp(name, kfield_name(f)))
+		if (is_same_field(name, kfield_name(f)))
 			im->k.field[f] = (struct kfield){ off, size };
 	return 0; /* a field of another version is of no use, and no error */
 }
