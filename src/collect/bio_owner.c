@@ -278,6 +278,9 @@ struct io_owner bio_owner(struct snap *s, struct symbol_cache *c, const struct k
 		take_request(s, c, &o, bio->rq);
 	else if (!strcmp(name, "iomap_dio_bio_end_io"))
 		take_dio(s, c, &o, bio->private, KF_IOMAP_DIO_IOCB);
+	else if (!strcmp(name, "iomap_dio_simple_end_io") && kmem_has(s->k, KF_IOMAP_SIMPLE_BIO))
+		take_dio(s, c, &o, kmem_container(s->k, bio->addr, KF_IOMAP_SIMPLE_BIO),
+			 KF_IOMAP_SIMPLE_IOCB);
 	else if (is_one_of(name, generic))
 		take_dio(s, c, &o, bio->private, KF_DIO_IOCB);
 	else if (!strcmp(name, "blkdev_bio_end_io"))
