@@ -40,6 +40,9 @@ PARAMETERS = {"brd": "rd_nr=1 rd_size=16384"}
 PROGRAMS = ("sh", "true", "modprobe", "mount", "umount", "ip", "tc", "ss", "dmsetup", "losetup", "dd",
             "fsfreeze", "mkfs.ext4", "mkfs.xfs", "blockdev", "setpriv", "unshare")
 
+# For a kernel without 9p, as Debian's cloud flavours are; from qemu-system-common up to Debian 12.
+VIRTIOFSD = "/usr/lib/qemu/virtiofsd"
+
 # The DAX window of a guest with virtiofs, in units of 2 MiB: so few that a scenario can use them up.
 VIRTIOFS_TAG, VIRTIOFS_WINDOW, VIRTIOFS_MODULES = "files", 4 * (2 << 20), ("virtiofs",)
 
@@ -131,6 +134,9 @@ class Kernel:
                 table[module_name(module)] = [module, *needs.split()]
         return table
 
+    def has_9p(self):
+        return "9p" in self.dependencies()
+
     def load_order(self, more):
         """Paths of the wanted modules, each after what it needs; built-in ones have no path."""
         table, order = self.dependencies(), []
@@ -213,6 +219,60 @@ def run_command(series, command, seconds, **settings):
     return 1 if status is None else status
 
 
+class Shares:
+    """The host's root and the directory `out`: by 9p, or by virtiofs where a kernel has no 9p."""
+
+    def __init__(self, kernel, out):
+        self.paths = {"host": "/", "out": out}
+        self.virtiofs = not kernel.has_9p()
+        self.dir, self.servers = None, []
+        if self.virtiofs and not os.access(VIRTIOFSD, os.X_OK):
+            print(f"{kernel.series} has no 9p, and there is no {VIRTIOFSD}\n"
+                  "  no guest of it can see the host's root", file=sys.stderr)
+            raise NoKernel(kernel.series)
+
+    def start(self):
+        """Returns when the servers listen, as QEMU ends at once when nobody does."""
+        if not self.virtiofs:
+            return
+        self.dir = tempfile.mkdtemp(prefix="daxtop.")
+        for tag, path in self.paths.items():
+            with open(os.path.join(self.paths["out"], f"virtiofsd.{tag}"), "wb") as log:
+                self.servers.append(subprocess.Popen(
+                    [*DIES_WITH_CALLER, VIRTIOFSD, "-f", f"--socket-path={self.socket(tag)}",
+                     "-o", f"source={path}", "-o", "sandbox=chroot", "-o", "cache=always"],
+                    stdin=subprocess.DEVNULL, stderr=log))
+        while all(server.poll() is None for server in self.servers) and \
+                not all(os.path.exists(self.socket(tag)) for tag in self.paths):
+            time.sleep(0.02)
+
+    def socket(self, tag):
+        return os.path.join(self.dir, tag)
+
+    def qemu_options(self):
+        return [word for tag, path in self.paths.items()
+                for word in (self.by_virtiofs(tag) if self.virtiofs else self.by_9p(tag, path))]
+
+    def by_virtiofs(self, tag):
+        return ["-chardev", f"socket,id={tag},path={self.socket(tag)}",
+                "-device", f"vhost-user-fs-pci,chardev={tag},tag={tag}"]
+
+    @staticmethod
+    def by_9p(tag, path):
+        readonly = ",readonly=on" if tag == "host" else ""
+        path = path.replace(",", ",,")
+        return ["-virtfs", f"local,path={path},mount_tag={tag},security_model=none,multidevs=remap"
+                + readonly]
+
+    def close(self):
+        """May be done again."""
+        for server in self.servers:
+            server.kill()
+            server.wait()
+        if self.dir:
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+
 class Virtiofs:
     """A virtiofs with a DAX window for one guest: the QEMU that can do it, and the server."""
 
@@ -237,10 +297,7 @@ class Virtiofs:
             time.sleep(0.02)
 
     def qemu_options(self):
-        """The server must see the memory of the guest."""
-        return ["-object", f"memory-backend-memfd,id=memory,size={MEMORY},share=on",
-                "-machine", "memory-backend=memory",
-                "-chardev", f"socket,id=virtiofs,path={self.socket}",
+        return ["-chardev", f"socket,id=virtiofs,path={self.socket}",
                 "-device", "vhost-user-test-device-pci,virtio-id=26,num_vqs=2,vq_size=128,"
                            "config_size=40,chardev=virtiofs"]
 
@@ -267,13 +324,16 @@ class Guest:
         self.write("modules", kernel.modules + "\n")
         self.write("boot.sh", boot_script(command, interactive))
         self.initrd = self.path("initrd")
-        kernel.initramfs(self.initrd, VIRTIOFS_MODULES if virtiofs else ())
+        self.shares = Shares(kernel, out)
+        kernel.initramfs(self.initrd,
+                         VIRTIOFS_MODULES if virtiofs or self.shares.virtiofs else ())
         self.virtiofs = Virtiofs() if virtiofs else None
         with take_slot() as slot:
             self.deadline = time.monotonic() + seconds
+            self.shares.start()
             self.process = subprocess.Popen(
-                [*DIES_WITH_CALLER, *self.program(), *qemu(kernel, self.initrd, out, interactive,
-                                                           counted)],
+                [*DIES_WITH_CALLER, *self.program(), *self.memory(), *self.shares.qemu_options(),
+                 *qemu(kernel, self.initrd, out, interactive, counted)],
                 pass_fds=[slot.fileno()], stdin=None if interactive else subprocess.DEVNULL)
 
     def program(self):
@@ -283,6 +343,13 @@ class Guest:
         self.virtiofs.start(self.path("virtiofs"))
         # a 5.10 without ERMS was seen to hang in the boot by QEMU 11, and with it all five run
         return [self.virtiofs.program, "-cpu", "max", *self.virtiofs.qemu_options()]
+
+    def memory(self):
+        """A server of virtiofs must see it."""
+        if not self.virtiofs and not self.shares.virtiofs:
+            return []
+        return ["-object", f"memory-backend-memfd,id=memory,size={MEMORY},share=on",
+                "-machine", "memory-backend=memory"]
 
     def path(self, name):
         return os.path.join(self.out, name)
@@ -308,6 +375,7 @@ class Guest:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        self.shares.close()
         if self.virtiofs:
             self.virtiofs.close()
 
@@ -347,12 +415,6 @@ busybox poweroff -nf
 """
 
 
-def share(path, tag, readonly):
-    path = path.replace(",", ",,")
-    return ["-virtfs", f"local,path={path},mount_tag={tag},security_model=none,multidevs=remap"
-            + (",readonly=on" if readonly else "")]
-
-
 def qemu(kernel, initrd, out, interactive, counted):
     """
     Two processors by turns in one thread: in two of them an instruction that the kernel patches was
@@ -364,4 +426,4 @@ def qemu(kernel, initrd, out, interactive, counted):
     append = [COMMAND_LINE, *(f"memmap={region}" for region in PMEM)]
     return [*cpu, "-m", MEMORY, "-nodefaults", "-no-user-config", "-nographic", "-no-reboot",
             "-serial", console, "-kernel", kernel.image, "-initrd", initrd,
-            "-append", " ".join(append), *share("/", "host", True), *share(out, "out", False)]
+            "-append", " ".join(append)]
