@@ -62,7 +62,9 @@ static const struct rule rules[] = {
 	  ON("do_truncate", "vfs_truncate", "notify_change", "ksys_ftruncate", "do_sys_ftruncate",
 	     "do_ftruncate", "fuse_do_setattr") },
 	{ OP_RECLAIM, TRIGGER_DAX_WINDOW,
-	  ON("fuse_dax_free_mem_worker", "fuse_iomap_begin", "try_to_free_dmap_chunks") },
+	  /* fuse_iomap_next: v7.3, where it has fuse_iomap_begin() inlined */
+	  ON("fuse_dax_free_mem_worker", "fuse_iomap_begin", "fuse_iomap_next",
+	     "try_to_free_dmap_chunks") },
 	{ OP_UNBIND, 0, ON("memunmap_pages") },
 	{ OP_WRITE, 0, ON("vfs_write", "vfs_iter_write") },
 };

@@ -3,7 +3,7 @@
  * Who needs a range of a DAX window of virtiofs. The window shows a part of the files at a time, in
  * ranges of 2 MiB. When all are in use one worker frees some, oldest first; if a page of the oldest
  * is held it sleeps like a truncate, and page faults, reads and writes of all other files sleep in
- * range_waitq of the same fuse_conn_dax: struct fuse_conn_dax, fs/fuse/dax.c, 5.10 to 7.2. FUSE is
+ * range_waitq of the same fuse_conn_dax: struct fuse_conn_dax, fs/fuse/dax.c, 5.10 to 7.3. FUSE is
  * a module on many kernels, whose type information is not read, so the object is recognised:
  * it has the wait queue in it, and the fuse_conn of the worker's file points at it.
  */
@@ -21,7 +21,8 @@ enum {
 
 /* Where a task may sleep for a range; the queue it is in decides. */
 static const char *const sleepers[] = {
-	"__fuse_dax_fault", "fuse_dax_fault", "fuse_dax_huge_fault", "fuse_iomap_begin", NULL,
+	"__fuse_dax_fault", "fuse_dax_fault",  "fuse_dax_huge_fault",
+	"fuse_iomap_begin", "fuse_iomap_next", NULL,
 };
 
 /* The tasks in one wait queue. */
