@@ -86,5 +86,8 @@ class Session(hang.Session):
         return bad
 
     def is_seen_taken(self, named):
-        programs = set().union(*(holder.program.family() for holder in self.scenario.holders))
-        return "trace" in named["seen_by"] and (named["taken_by"] or {}).get("pid") in programs
+        programs = [holder.program for holder in self.scenario.holders]
+        pids = set().union(*(program.family() for program in programs),
+                           # a child that gave away what it took
+                           ((program.ready or {}).get("taker") for program in programs))
+        return "trace" in named["seen_by"] and (named["taken_by"] or {}).get("pid", 0) in pids

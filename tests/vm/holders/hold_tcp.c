@@ -233,9 +233,10 @@ int main(int argc, char **argv)
 		loopback(0);
 		close(fd);
 	}
-	say("READY {\"pid\": %d, \"tid\": %d, \"index\": %zu, \"receiver\": \"socket:[%lu]\", "
-	    "\"sender\": \"socket:[%lu]\", \"orphan\": \"tcp 127.0.0.1:%u>127.0.0.1:%u\"}",
-	    initial_pid(), initial_tid(), index, inode, sender.inode, sender.port,
+	say("READY {\"pid\": %d, \"tid\": %d, \"taker\": %d, \"index\": %zu, "
+	    "\"receiver\": \"socket:[%lu]\", \"sender\": \"socket:[%lu]\", "
+	    "\"orphan\": \"tcp 127.0.0.1:%u>127.0.0.1:%u\"}",
+	    initial_pid(), initial_tid(), child, index, inode, sender.inode, sender.port,
 	    ntohs(at.sin_port));
 	while (hear())
 		read_all(fd);
