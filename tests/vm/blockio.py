@@ -9,7 +9,9 @@ import time
 import devices
 import stage as st
 import verdict
-from hang import SOON, STILL_ASLEEP, Advice, AsyncIO, DirectIO, Scenario, Searched
+from cures import Advice
+from hang import SOON, STILL_ASLEEP, Scenario, Searched
+from holder import AsyncIO, DirectIO
 from sockets import NetworkStage
 from stage import Mismatch
 

@@ -8,7 +8,9 @@ import subprocess
 import nfs
 import stage as st
 import verdict
-from hang import INDEX, SOON, Advice, DirectIO, PipeHolder, Quiet, Scenario, Searched
+from cures import Advice
+from hang import INDEX, SOON, Quiet, Scenario, Searched
+from holder import DirectIO, PipeHolder
 from stage import Mismatch
 
 

@@ -5,7 +5,7 @@ import json
 
 import stage as st
 import verdict
-from hang import PipeHolder
+from holder import PipeHolder
 from stage import Mismatch
 from traced import Watch
 from variations import WithVerdict

@@ -8,7 +8,8 @@ import subprocess
 
 import stage as st
 import verdict
-from hang import INDEX, SOON, PipeHolder
+from hang import INDEX, SOON
+from holder import PipeHolder
 from stage import Mismatch, Unavailable
 
 DEVICE = os.path.basename(st.SPARE_DEVICE)

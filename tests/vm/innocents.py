@@ -7,7 +7,8 @@ import subprocess
 
 import stage as st
 import verdict
-from hang import PipeHolder, Scenario
+from hang import Scenario
+from holder import PipeHolder
 from pipes import Kept
 from stage import Mismatch, Unavailable
 

@@ -9,8 +9,10 @@ import time
 
 import stage as st
 import verdict
+from cures import Advice
 from devices import write_text
-from hang import SOON, STILL_ASLEEP, Advice, Eviction, PipeHolder, Scenario, Umount
+from hang import SOON, STILL_ASLEEP, Eviction, Scenario, Umount
+from holder import PipeHolder
 from operations import Exits, Shrinker, Unbound
 from spare import SlowStage
 from stage import Mismatch

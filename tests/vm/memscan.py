@@ -6,7 +6,8 @@ import subprocess
 
 import stage as st
 import verdict
-from hang import SOON, AsyncIO, DirectIO, Scenario, Searched
+from hang import SOON, Scenario, Searched
+from holder import AsyncIO, DirectIO
 from stage import Mismatch, Unavailable
 
 RAM = "/dev/ram0"

@@ -9,8 +9,9 @@ import time
 
 import stage as st
 import verdict
-from hang import (HUGE_INDEX, HUGE_PAGES, SOON, STILL_ASLEEP, Cure, Eviction, PipeHolder,
-                  Scenario)
+from cures import Cure
+from hang import HUGE_INDEX, HUGE_PAGES, SOON, STILL_ASLEEP, Eviction, Scenario
+from holder import PipeHolder
 from reflinks import CANNOT, IntoPinned, Reflinked, write_all
 from stage import Mismatch, Unavailable
 

@@ -5,7 +5,8 @@ import subprocess
 
 import stage as st
 import verdict
-from hang import PipeHolder, Searched
+from hang import Searched
+from holder import PipeHolder
 from stage import Unavailable
 
 

@@ -7,8 +7,9 @@ import subprocess
 
 import stage as st
 import verdict
-from hang import (HUGE_INDEX, HUGE_PAGES, SOON, Advice, AsyncIO, DirectIO, PipeHolder, Retouch,
-                  Scenario, SocketHolder)
+from cures import Advice
+from hang import HUGE_INDEX, HUGE_PAGES, SOON, Scenario
+from holder import AsyncIO, DirectIO, PipeHolder, Retouch, SocketHolder
 from stage import Mismatch, Unavailable
 
 

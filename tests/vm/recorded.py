@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 import stage as st
-from hang import PipeHolder
+from holder import PipeHolder
 from refusals import UNPRIVILEGED
 from stage import Mismatch
 from variations import WithVerdict

@@ -8,7 +8,8 @@ import os
 
 import stage as st
 import verdict
-from hang import SOON, DirectIO, Retouch, Scenario
+from hang import SOON, Scenario
+from holder import DirectIO, Retouch
 from stage import Mismatch, Unavailable
 
 FICLONE = 0x40049409

@@ -5,7 +5,8 @@ import contextlib
 import os
 
 import stage as st
-from hang import PipeHolder, Session
+from boot import Session
+from holder import PipeHolder
 from stage import Mismatch, Unavailable
 from variations import WithVerdict
 

@@ -10,12 +10,14 @@ import fnmatch
 import stage
 import turns
 from blockio import blockio
+from boot import Session
 from calls import calls
 from churn import Churn
-from hang import (HUGE_INDEX, HUGE_PAGES, INDEX, MAIN_OPS, RANGE_OPS, Advice, AsyncIO, DirectIO,
-                  EveryAdvice, Eviction, LostWakeup, PipeHolder, Quiet, Retouch, Scenario,
-                  SelfClose, SelfExit, SelfTruncate, Session, SharedPipe, Umount)
+from cures import Advice, EveryAdvice, LostWakeup, SelfClose, SelfExit, SelfTruncate
+from hang import (HUGE_INDEX, HUGE_PAGES, INDEX, MAIN_OPS, RANGE_OPS, Eviction, Quiet, Scenario,
+                  Umount)
 from held import held
+from holder import AsyncIO, DirectIO, PipeHolder, Retouch, SharedPipe
 from innocents import innocents
 from locks import locks
 from memscan import memscan

@@ -8,7 +8,9 @@ import time
 
 import stage as st
 import verdict
-from hang import SOON, STILL_ASLEEP, Advice, PipeHolder, Scenario, SocketHolder
+from cures import Advice
+from hang import SOON, STILL_ASLEEP, Scenario
+from holder import PipeHolder, SocketHolder
 from stage import Mismatch, Unavailable
 
 

@@ -7,7 +7,8 @@ import subprocess
 import stage as st
 import verdict
 from devices import SlowDisk
-from hang import SOON, PipeHolder, Scenario
+from hang import SOON, Scenario
+from holder import PipeHolder
 from stage import Mismatch
 
 

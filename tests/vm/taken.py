@@ -3,7 +3,8 @@
 
 import verdict
 from calls import NfsWrite
-from hang import INDEX, SOON, AsyncIO, PipeHolder
+from hang import INDEX, SOON
+from holder import AsyncIO, PipeHolder
 from recorded import same
 from stage import Mismatch
 from traced import Watch, check

@@ -8,7 +8,9 @@ import types
 import stage as st
 import verdict
 from calls import Fuse
-from hang import SOON, Advice, PipeHolder, Scenario
+from cures import Advice
+from hang import SOON, Scenario
+from holder import PipeHolder
 from locks import Freeze
 from stage import Mismatch
 

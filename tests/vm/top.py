@@ -10,7 +10,8 @@ import sys
 import time
 
 import stage as st
-from hang import PipeHolder, Scenario
+from hang import Scenario
+from holder import PipeHolder
 from stage import Mismatch
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "top"))

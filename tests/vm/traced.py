@@ -9,7 +9,8 @@ import time
 
 import stage as st
 import verdict
-from hang import INDEX, SOON, PipeHolder, Scenario
+from hang import INDEX, SOON, Scenario
+from holder import PipeHolder
 from operations import SpinningInto
 from stage import Mismatch, Unavailable
 

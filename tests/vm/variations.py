@@ -7,7 +7,9 @@ import signal
 
 import stage as st
 import verdict
-from hang import SOON, Cure, PipeHolder, Scenario
+from cures import Cure
+from hang import SOON, Scenario
+from holder import PipeHolder
 from stage import Mismatch
 
 

@@ -7,7 +7,8 @@ import time
 
 import stage as st
 import verdict
-from hang import SOON, DirectIO, Eviction, PipeHolder, Scenario, Umount
+from hang import SOON, Eviction, Scenario, Umount
+from holder import DirectIO, PipeHolder
 from stage import Mismatch, Unavailable
 
 FILESYSTEMS = ("virtiofs",)

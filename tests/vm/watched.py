@@ -5,7 +5,7 @@ A watch that is older than the hold must know who took it and when the wait bega
 recorded must give the same document.
 """
 
-import hang
+import boot
 import verdict
 from recorded import same
 from stage import Mismatch, Unavailable
@@ -19,7 +19,7 @@ PINS = {"vmsplice", "socket", "direct_io", "aio", "io_uring"}
 TAKERS_MAX, REFS_MAX = 3, 1023
 
 
-class Session(hang.Session):
+class Session(boot.Session):
     """Its watches begin before anything is staged, or when a document is wanted."""
 
     def __init__(self, mode, tool, out):
