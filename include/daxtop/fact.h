@@ -256,7 +256,12 @@ struct fact_hold {
 	const char *frozen;      /* mount point of a frozen filesystem it waits for; NULL none */
 	const char *detail;      /* one clause of evidence for a reader; NULL none */
 	const char *limit;       /* cgroup whose io.max holds the I/O back, a path; NULL none */
-	u64 server;       /* fact_task.id of whom alone can answer the I/O; 0 none, unknown */
+	/*
+	 * fact_task.id of whom alone can answer the I/O, of a lock: that its holder waits for; 0 none,
+	 * or unknown. server_likely: that it is busy with this I/O was not seen.
+	 */
+	u64 server;
+	bool server_likely;
 	bool unqueued;    /* I/O or a packet that is in no queue: a driver has it in its own way */
 	u64 held_ns;      /* how long it has been held, ns; FACT_UNKNOWN when not learned */
 	u64 left_ns;      /* lease: until the kernel takes it away; 0 never, FACT_UNKNOWN */

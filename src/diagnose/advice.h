@@ -22,8 +22,8 @@ void advise_interrupt(struct verdict *v, const char *proven_by);
 /* Read the page out of the waiter's own pipe. false: there is no descriptor to read from. */
 bool advise_drain(struct verdict *v, const struct wfg_hold *h);
 
-/* Have a FUSE connection fail what it holds: refs references. Nothing for holds of other kinds. */
-void advise_abort(struct verdict *v, const struct wfg_hold *h, s64 refs);
+/* Have a FUSE connection fail what it holds: refs references. false: it is of another kind. */
+bool advise_abort(struct verdict *v, const struct wfg_hold *h, s64 refs);
 
 /* Why a signal cannot end the wait, NULL when one can. */
 const char *wait_uninterruptible(const struct wfg_wait *wait);
@@ -43,8 +43,8 @@ void advice_add_lost_wakeup(struct strbuf *sb, const struct wfg_page *page);
  * make one go on that somebody stopped. false: it is none of those.
  */
 bool advise_resume(struct verdict *v, const struct wfg_hold *h, s64 refs);
-/* Have the I/O fail, where a command does that. */
-void advise_disconnect(struct verdict *v, const struct wfg_hold *h, s64 refs);
+/* Have the I/O fail, where the device can be disconnected. false: it cannot. */
+bool advise_disconnect(struct verdict *v, const struct wfg_hold *h, s64 refs);
 
 /* Ending holders, and notes on those that are not to be ended. */
 void advise_end(struct verdict *v);

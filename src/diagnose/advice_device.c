@@ -130,17 +130,18 @@ bool advise_resume(struct verdict *v, const struct wfg_hold *h, s64 refs)
 	return true;
 }
 
-void advise_disconnect(struct verdict *v, const struct wfg_hold *h, s64 refs)
+bool advise_disconnect(struct verdict *v, const struct wfg_hold *h, s64 refs)
 {
 	struct strbuf action = { 0 }, effect = { 0 };
 	int len = nbd_name(h->h.device);
 
-	if (!len)
-		return;
+	if (!len || !v->wait->page)
+		return false;
 	sb_printf(&action, "nbd-client -d /dev/%.*s", len, h->h.device);
 	sb_puts(&effect, "Disconnects the device: its I/O fails, which lets go of the page. What "
 			 "was to be written is lost, and the device is gone for whoever uses it.");
 	advice_add_remaining(&effect, v->wait->page, refs);
 	advice_add_lost_wakeup(&effect, v->wait->page);
 	verdict_advice(v, ADVICE_COMMAND, "advice-nbd", &action, &effect);
+	return true;
 }

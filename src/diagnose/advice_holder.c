@@ -34,11 +34,13 @@ static void note_own(struct verdict *v, const struct wfg_hold *h)
 	const struct fact_task *t = &v->wait->task->t;
 	struct strbuf sb = { 0 };
 
-	sb_puts(&sb, "Only the waiter's own process could release ");
-	if (h->h.how == HOW_MAPPING)
-		sb_puts(&sb, "the mapping");
+	sb_puts(&sb, "Only the waiter's own process could ");
+	if (h->server)
+		sb_printf(&sb, "answer the I/O to %s", h->h.target ? h->h.target : "its server");
+	else if (h->h.how == HOW_MAPPING)
+		sb_puts(&sb, "release the mapping");
 	else
-		sb_puts(&sb, h->h.object_id ? h->h.object_id : "the pipe");
+		sb_printf(&sb, "release %s", h->h.object_id ? h->h.object_id : "the pipe");
 	if (t->threads)
 		sb_printf(&sb, ". It has %u threads, and another of them", t->threads);
 	else

@@ -23,19 +23,20 @@ static bool fuse_connection(const struct wfg_hold *h, unsigned int *number)
 	       !end[strlen(before) + len];
 }
 
-void advise_abort(struct verdict *v, const struct wfg_hold *h, s64 refs)
+bool advise_abort(struct verdict *v, const struct wfg_hold *h, s64 refs)
 {
 	struct strbuf action = { 0 }, effect = { 0 };
 	unsigned int connection;
 
 	if (!refs || !fuse_connection(h, &connection))
-		return;
+		return false;
 	sb_printf(&action, "echo 1 > /sys/fs/fuse/connections/%u/abort", connection);
 	sb_puts(&effect, "Fails this I/O and every other request to the server; its filesystem "
 			 "is of no use until it is mounted again. The end of the server does the "
 			 "same.");
 	advice_add_remaining(&effect, v->wait->page, refs);
 	verdict_advice(v, ADVICE_COMMAND, "advice-fuse", &action, &effect);
+	return true;
 }
 
 /* The scenario in which a device or server of that kind answers at last. */

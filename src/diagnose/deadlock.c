@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "diagnose/advice.h"
+#include "diagnose/mechanism.h"
 #include "diagnose/phrase.h"
 #include "diagnose/signals.h"
 #include "diagnose/verdict.h"
@@ -113,6 +114,20 @@ static void explain_lock(struct strbuf *sb, const struct cycle_step *step,
 	}
 }
 
+/* "which a page fault of a[1] keeps while it waits for I/O to nbd0; b[2] alone could answer it" */
+static void explain_lock_hold(struct strbuf *sb, const struct wfg_hold *h,
+			      const struct wfg_task *next)
+{
+	sb_printf(sb, ", which %s of ", mechanism_of(h->h.how)->purpose);
+	phrase_releasers(sb, h, NAMED);
+	sb_puts(sb, " keeps");
+	if (!h->server)
+		return;
+	sb_printf(sb, " while it waits for I/O to %s; ", h->h.target ? h->h.target : "a server");
+	phrase_task(sb, next);
+	sb_puts(sb, " alone could answer it");
+}
+
 static void explain_hold(struct strbuf *sb, const struct cycle_step *step,
 			 const struct wfg_task *next)
 {
@@ -120,9 +135,13 @@ static void explain_hold(struct strbuf *sb, const struct cycle_step *step,
 
 	phrase_sleep(sb, step->task);
 	sb_puts(sb, " for ");
-	phrase_page(sb, step->wait->page);
+	phrase_what(sb, step->wait);
 	sb_puts(sb, " of ");
 	phrase_file(sb, step->wait->file);
+	if (hold_is_lock(h)) {
+		explain_lock_hold(sb, h, next);
+		return;
+	}
 	if (hold_is_unread(h)) {
 		sb_printf(sb, ", which %s keeps as unread data; ",
 			  h->h.object_id ? h->h.object_id : "a pipe");
@@ -147,6 +166,8 @@ static void explain_hold(struct strbuf *sb, const struct cycle_step *step,
 static void explain_doubt(struct strbuf *sb, const struct cycle_step *step,
 			  const struct wfg_task *next)
 {
+	if (step->hold && step->hold->server && step->hold->h.server_likely)
+		sb_puts(sb, ". That it is this I/O which keeps it busy was not seen");
 	if (step->hold && next->t.threads > 1)
 		sb_printf(sb, ". Its process has %u threads, of which another may yet let go of it",
 			  next->t.threads);
@@ -248,8 +269,8 @@ static void advise_release_own(struct verdict *v)
 		return;
 	if (!pipe_is_locked(v, h))
 		advise_drain(v, h);
-	if (h->server)
-		advise_abort(v, h, h->h.refs);
+	if (h->server && !advise_abort(v, h, h->h.refs))
+		advise_disconnect(v, h, h->h.refs);
 }
 
 static void note_no_signal(struct verdict *v)

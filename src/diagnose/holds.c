@@ -318,6 +318,11 @@ bool hold_is_call(const struct wfg_hold *h)
 	return mechanism_of(h->h.how)->ends == ENDS_CALL;
 }
 
+bool hold_is_lock(const struct wfg_hold *h)
+{
+	return mechanism_of(h->h.how)->ends == ENDS_LOCK && h->h.how != HOW_LEASE;
+}
+
 static bool needs_a_task(const struct wfg_hold *h)
 {
 	return hold_is_unread(h) || h->h.how == HOW_MAPPING;
@@ -325,6 +330,9 @@ static bool needs_a_task(const struct wfg_hold *h)
 
 bool hold_is_own(const struct wfg_hold *h, const struct wfg_task *waiter)
 {
+	if (h->server)
+		return h->h.confidence == CONF_EXACT && !h->h.server_likely &&
+		       h->server->t.pid == waiter->t.pid;
 	if (!needs_a_task(h) || !h->nr_releasers || h->nr_releasers != h->h.nr_releasers)
 		return false;
 	for (u32 i = 0; i < h->nr_releasers; i++)

@@ -40,6 +40,18 @@ bool self_deadlock_applies(const struct wfg *g, const struct wfg_wait *wait)
 	return holders;
 }
 
+static void phrase_hold(struct strbuf *sb, const struct wfg_hold *h)
+{
+	if (h->server)
+		sb_printf(sb, "held by I/O to %s, which the waiter itself has to answer",
+			  h->h.target ? h->h.target : "a server");
+	else if (h->h.how == HOW_MAPPING)
+		sb_puts(sb, "mapped by the waiter itself");
+	else
+		sb_printf(sb, "held in %s of the waiter itself",
+			  h->h.object_id ? h->h.object_id : "a pipe");
+}
+
 static void explain_text(struct verdict *v)
 {
 	const struct wfg_page *page = v->wait->page;
@@ -49,11 +61,7 @@ static void explain_text(struct verdict *v)
 	sb_puts(&sb, "SELF-DEADLOCK: ");
 	phrase_wait(&sb, v->wait);
 	sb_puts(&sb, ", ");
-	if (page->holds[0]->h.how == HOW_MAPPING)
-		sb_puts(&sb, "mapped by the waiter itself");
-	else
-		sb_printf(&sb, "held in %s of the waiter itself",
-			  page->holds[0]->h.object_id ? page->holds[0]->h.object_id : "a pipe");
+	phrase_hold(&sb, page->holds[0]);
 	if (holders > 1)
 		sb_printf(&sb, " and %u more of its own", holders - 1);
 	sb_puts(&sb, ": nobody else could release it.");
@@ -64,7 +72,8 @@ static void advise_hold(struct verdict *v, const struct wfg_hold *h)
 {
 	struct strbuf sb = { 0 };
 
-	if (advise_drain(v, h))
+	if (advise_drain(v, h) || advise_abort(v, h, h->h.refs) ||
+	    advise_disconnect(v, h, h->h.refs))
 		return;
 	if (h->h.how == HOW_VMSPLICE && h->releasers[0].fd < 0)
 		sb_puts(&sb,

@@ -63,9 +63,9 @@ static bool unmap_stuck(const struct stuck *s, const struct wfg_hold *h)
 /* Whether tasks decide about the hold at all, and all of these are known. */
 static bool hold_counts(const struct stuck *s, const struct wfg_hold *h)
 {
-	if (h->server)
-		return h->h.confidence >= (s->proven ? CONF_EXACT : CONF_LIKELY);
-	if (!h->nr_releasers || h->nr_releasers != h->h.nr_releasers)
+	if (h->server && h->h.server_likely && s->proven)
+		return false;
+	if (!h->server && (!h->nr_releasers || h->nr_releasers != h->h.nr_releasers))
 		return false;
 	return h->h.confidence >= (s->proven ? CONF_EXACT : CONF_LIKELY);
 }
@@ -80,7 +80,7 @@ bool hold_stuck(const struct stuck *s, const struct wfg_hold *h)
 		return unread_stuck(s, h);
 	if (h->h.how == HOW_MAPPING)
 		return unmap_stuck(s, h);
-	return hold_is_call(h) && node_of(s, h->releasers[0].task)->stuck;
+	return (hold_is_call(h) || hold_is_lock(h)) && node_of(s, h->releasers[0].task)->stuck;
 }
 
 /* The lock is with tasks that are stuck. */
@@ -101,21 +101,26 @@ static bool lock_stuck(const struct stuck *s, const struct wfg_queued *q)
 	return lock->nr_owners && lock->nr_owners == lock->l.nr_owners;
 }
 
-static bool page_stuck(const struct stuck *s, const struct wfg_wait *w)
+/* A page that is busy, or a lock that a page fault or writeback keeps. */
+bool wait_needs_holds(const struct wfg_wait *w)
 {
-	if (w->w.on != ON_PAGE || !w->page || !w->page->busy)
-		return false;
-	for (u32 i = 0; i < w->page->nr_holds; i++)
-		if (hold_stuck(s, w->page->holds[i]))
+	if (w->w.on == ON_PAGE)
+		return w->page && w->page->busy;
+	return !w->page && w->w.on != ON_LEASE;
+}
+
+static bool wait_stuck(const struct stuck *s, const struct wfg_wait *w)
+{
+	for (u32 i = 0; wait_needs_holds(w) && i < w->nr_holds; i++)
+		if (hold_stuck(s, w->holds[i]))
 			return true;
 	return false;
 }
 
+/* Who waits for the invalidate lock is in its queue as well. */
 static bool node_stuck(const struct stuck *s, const struct node *n)
 {
-	if (n->sleeps)
-		return lock_stuck(s, n->sleeps);
-	return n->wait && page_stuck(s, n->wait);
+	return (n->wait && wait_stuck(s, n->wait)) || (n->sleeps && lock_stuck(s, n->sleeps));
 }
 
 /* The first edge from a process. */

@@ -66,17 +66,18 @@ static int add_releasers(struct stuck *s, const struct wfg_releaser *r, u32 n, u
 static int add_edges_of(struct stuck *s, u32 i)
 {
 	const struct node *n = &s->nodes[i];
-	const struct wfg_page *page = !n->sleeps && n->wait ? n->wait->page : NULL;
+	const struct wfg_wait *w = n->wait;
+	u32 nr_holds = w && wait_needs_holds(w) ? w->nr_holds : 0;
 	int err = 0;
 
 	if (n->sleeps && n->sleeps->behind)
 		err = add_edge(s, n->sleeps->behind, i);
 	if (n->sleeps && n->sleeps->on && !err)
 		err = add_releasers(s, n->sleeps->on->owners, n->sleeps->on->nr_owners, i);
-	for (u32 h = 0; page && h < page->nr_holds && !err; h++)
-		err = add_releasers(s, page->holds[h]->releasers, page->holds[h]->nr_releasers, i);
-	for (u32 h = 0; page && h < page->nr_holds && !err; h++)
-		err = page->holds[h]->server ? add_edge(s, page->holds[h]->server, i) : 0;
+	for (u32 h = 0; h < nr_holds && !err; h++)
+		err = add_releasers(s, w->holds[h]->releasers, w->holds[h]->nr_releasers, i);
+	for (u32 h = 0; h < nr_holds && !err; h++)
+		err = w->holds[h]->server ? add_edge(s, w->holds[h]->server, i) : 0;
 	return err;
 }
 

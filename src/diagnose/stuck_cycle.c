@@ -45,6 +45,12 @@ static void go_to_process(struct search *q, const struct wfg_task *task, const s
 		go_to(q, q->s->members[p->first + i], by);
 }
 
+/* Of some holds one task decides, whatever others there are of its process. */
+static bool is_of_task(const struct wfg_hold *h)
+{
+	return !h->server && (hold_is_call(h) || hold_is_lock(h));
+}
+
 static void follow_hold(struct search *q, const struct wfg_hold *h)
 {
 	bool readers = hold_is_unread(h) && has_reader(h);
@@ -53,6 +59,10 @@ static void follow_hold(struct search *q, const struct wfg_hold *h)
 		return;
 	if (h->server) {
 		go_to_process(q, h->server, h);
+		return;
+	}
+	if (is_of_task(h)) {
+		go_to(q, wfg_task_index(q->s->g, h->releasers[0].task), h);
 		return;
 	}
 	for (u32 i = 0; i < h->nr_releasers; i++)
@@ -79,22 +89,22 @@ static void follow_lock(struct search *q, const struct wfg_queued *sleeps)
 static void follow(struct search *q)
 {
 	const struct node *n = &q->s->nodes[q->at];
-	const struct wfg_page *page = n->wait ? n->wait->page : NULL;
+	const struct wfg_wait *w = n->wait;
 
-	if (n->sleeps) {
+	for (u32 i = 0; w && wait_needs_holds(w) && i < w->nr_holds; i++)
+		follow_hold(q, w->holds[i]);
+	if (n->sleeps)
 		follow_lock(q, n->sleeps);
-		return;
-	}
-	for (u32 i = 0; page && i < page->nr_holds; i++)
-		follow_hold(q, page->holds[i]);
 }
 
 /* Whether what the step says was seen, and the next task alone decides about it. */
 static bool step_is_proven(const struct cycle_step *step, const struct wfg_task *next)
 {
-	if (step->hold)
-		return step->hold->h.confidence == CONF_EXACT &&
-		       (hold_is_call(step->hold) || next->t.threads == 1);
+	const struct wfg_hold *h = step->hold;
+
+	if (h)
+		return h->h.confidence == CONF_EXACT && !(h->server && h->h.server_likely) &&
+		       (is_of_task(h) || next->t.threads == 1);
 	return step->sleeps->on && step->sleeps->on->l.mode == MODE_WRITE;
 }
 

@@ -56,6 +56,9 @@ static inline struct process *process_of(const struct stuck *s, const struct wfg
 bool may_read(const struct wfg_releaser *r);
 bool has_reader(const struct wfg_hold *h);
 
+/* Whether the end of its holds is what a wait waits for. */
+bool wait_needs_holds(const struct wfg_wait *w);
+
 /* Whether the hold stays as long as the nodes that are stuck now are. */
 bool hold_stuck(const struct stuck *s, const struct wfg_hold *h);
 

@@ -92,7 +92,10 @@ bool hold_is_io(const struct wfg_hold *h);
 /* A call that holds the page while it lasts: ending its task ends it. */
 bool hold_is_call(const struct wfg_hold *h);
 
-/* Whether every task that could release the hold is of the waiter's process. */
+/* No page but a lock, which a task keeps while it is in the middle of something. */
+bool hold_is_lock(const struct wfg_hold *h);
+
+/* Whether every task that could release the hold, or answer its I/O, is of the waiter's process. */
 bool hold_is_own(const struct wfg_hold *h, const struct wfg_task *waiter);
 
 /* For such a hold: whether another live thread of the process could release it. */

@@ -209,6 +209,7 @@ static const struct field hold_fields[] = {
 	FIELD("frozen", TEXT, hold.frozen),
 	FIELD("limit", TEXT, hold.limit),
 	FIELD("server", HEX, hold.server),
+	FIELD("server_likely", BOOL, hold.server_likely),
 	FIELD("unqueued", BOOL, hold.unqueued),
 	FIELD("unsent", BOOL, hold.unsent),
 	FIELD("detail", TEXT, hold.detail),

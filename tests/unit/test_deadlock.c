@@ -296,6 +296,215 @@ static void three_with_a_full_pipe(void **state)
 	assert_report(t, "deadlock_pipe");
 }
 
+/* I/O of task 9 from the page of file i, which the server has to answer. */
+static void hold_io(struct tangle *t, u32 server, u32 i, bool likely)
+{
+	struct fact_releaser rel = { .task = TANGLE_TASK(9), .fd = -1 };
+	struct fact f = { .type = FACT_HOLD };
+
+	tangle_task(t->g, 9, 1, 'D');
+	f.hold = (struct fact_hold){ .page = TANGLE_PAGE(i),
+				     .how = HOW_AIO,
+				     .confidence = CONF_EXACT,
+				     .refs = 1,
+				     .object_kind = "bio",
+				     .object_id = "0xffff888104d0c600",
+				     .target = "nbd0 (nbd server nbd-server[1002])",
+				     .device = "nbd0",
+				     .server = TANGLE_TASK(server),
+				     .server_likely = likely,
+				     .held_ns = FACT_UNKNOWN,
+				     .releasers = &rel,
+				     .nr_releasers = 1 };
+	tangle_add(t->g, f);
+}
+
+/* 1 truncates and has the lock; 2, which has to answer I/O from the page, reads the file. */
+static void server_behind(struct tangle *t, u32 threads, bool likely)
+{
+	tangle_wait(t->g, 1, 0);
+	tangle_lock(t->g, 1, 0, MODE_WRITE);
+	tangle_queue(t->g, 2, 0);
+	tangle_task(t->g, 2, threads, 'D');
+	hold_io(t, 2, 0, likely);
+	explain(t);
+}
+
+static void a_server_that_reads_the_file(void **state)
+{
+	struct tangle *t = *state;
+	const struct finding *f;
+
+	server_behind(t, 1, false);
+	f = finding_of(t, 1);
+	assert_code(f, FINDING_DEADLOCK);
+	assert_cycle(f, (u32[]){ 1, 2, 0 });
+	assert_true(advises(f, "kill -INT 1001"));
+	assert_true(advises(f, "nbd-client -d /dev/nbd0"));
+	assert_report(t, "deadlock_server");
+}
+
+static void another_thread_may_answer(void **state)
+{
+	struct tangle *t = *state;
+
+	server_behind(t, 2, false);
+	assert_code(finding_of(t, 1), FINDING_SUSPECTED_DEADLOCK);
+}
+
+static void a_server_busy_with_what_was_not_seen(void **state)
+{
+	struct tangle *t = *state;
+	const struct finding *f;
+
+	server_behind(t, 1, true);
+	f = finding_of(t, 1);
+	assert_code(f, FINDING_SUSPECTED_DEADLOCK);
+	assert_false(f->cycle.steps[0].proven);
+	assert_true(says(&f->cause, "was not seen"));
+}
+
+static void a_server_that_waits_for_its_own_answer(void **state)
+{
+	struct tangle *t = *state;
+	const struct finding *f;
+
+	tangle_wait(t->g, 1, 0);
+	hold_io(t, 1, 0, false);
+	explain(t);
+	f = finding_of(t, 1);
+	assert_code(f, FINDING_SELF_DEADLOCK);
+	assert_non_null(strstr(f->text, "which the waiter itself has to answer"));
+	assert_true(advises(f, "kill -INT 1001"));
+}
+
+static void a_server_that_may_not_be_the_waiter(void **state)
+{
+	struct tangle *t = *state;
+
+	tangle_wait(t->g, 1, 0);
+	hold_io(t, 1, 0, true);
+	explain(t);
+	assert_code(finding_of(t, 1), FINDING_BLOCKED);
+}
+
+/* 1 truncates file i and waits for a lock that a page fault of 3 keeps. */
+static void wait_for_fault(struct tangle *t, u32 i, enum fact_on on, u32 server,
+			   enum fact_confidence confidence)
+{
+	struct fact_releaser rel = { .task = TANGLE_TASK(3), .fd = -1 };
+	struct fact f = { .type = FACT_WAIT };
+
+	tangle_file(t->g, i);
+	tangle_task(t->g, 1, 1, 'D');
+	f.wait = (struct fact_wait){ .task = TANGLE_TASK(1),
+				     .file = TANGLE_FILE(i),
+				     .op = OP_TRUNCATE,
+				     .on = on,
+				     .index = 5,
+				     .lock = TANGLE_LOCK(500) };
+	tangle_add(t->g, f);
+	f = (struct fact){ .type = FACT_HOLD };
+	f.hold = (struct fact_hold){ .lock = TANGLE_LOCK(500),
+				     .how = HOW_FAULT,
+				     .confidence = confidence,
+				     .refs = 1,
+				     .target = server ? "nbd0" : NULL,
+				     .device = server ? "nbd0" : NULL,
+				     .server = server ? TANGLE_TASK(server) : 0,
+				     .held_ns = FACT_UNKNOWN,
+				     .releasers = &rel,
+				     .nr_releasers = 1 };
+	tangle_add(t->g, f);
+	tangle_lock(t->g, 1, i, MODE_WRITE);
+}
+
+/* 2 would have to answer the I/O of the fault, and reads the file. */
+static void a_fault_whose_server_reads_the_file(void **state)
+{
+	struct tangle *t = *state;
+
+	wait_for_fault(t, 0, ON_LOCK, 2, CONF_EXACT);
+	tangle_task(t->g, 3, 2, 'D');
+	tangle_queue(t->g, 2, 0);
+	explain(t);
+	assert_code(finding_of(t, 1), FINDING_DEADLOCK);
+	assert_cycle(finding_of(t, 1), (u32[]){ 1, 2, 0 });
+	assert_report(t, "deadlock_fault_server");
+}
+
+/* The fault needs memory and evicts another file, of which 2 keeps a page; 2 reads the first file. */
+static void fault_that_evicts(struct tangle *t, enum fact_on on, enum fact_confidence of_lock,
+			      enum fact_confidence of_page)
+{
+	wait_for_fault(t, 0, on, 0, of_lock);
+	tangle_wait(t->g, 3, 1);
+	tangle_task(t->g, 3, 2, 'D');
+	tangle_hold(t->g, 2, 1, of_page);
+	tangle_queue(t->g, 2, 0);
+	explain(t);
+}
+
+static void a_fault_that_waits_for_a_page(void **state)
+{
+	struct tangle *t = *state;
+
+	fault_that_evicts(t, ON_ENTRY_LOCK, CONF_EXACT, CONF_EXACT);
+	assert_code(finding_of(t, 1), FINDING_DEADLOCK);
+	assert_cycle(finding_of(t, 1), (u32[]){ 1, 3, 2, 0 });
+	assert_cycle(finding_of(t, 3), (u32[]){ 3, 2, 1, 0 });
+	assert_report(t, "deadlock_fault");
+}
+
+static void a_fault_that_may_have_the_lock(void **state)
+{
+	struct tangle *t = *state;
+
+	fault_that_evicts(t, ON_LOCK, CONF_LIKELY, CONF_EXACT);
+	assert_code(finding_of(t, 1), FINDING_SUSPECTED_DEADLOCK);
+	assert_false(finding_of(t, 1)->cycle.steps[0].proven);
+	assert_true(finding_of(t, 1)->cycle.steps[1].proven);
+}
+
+/* Its other thread does not matter: the lock is this one's. */
+static void a_fault_of_a_task_with_threads(void **state)
+{
+	struct tangle *t = *state;
+
+	fault_that_evicts(t, ON_LOCK, CONF_EXACT, CONF_LIKELY);
+	assert_code(finding_of(t, 1), FINDING_SUSPECTED_DEADLOCK);
+	assert_true(finding_of(t, 1)->cycle.steps[0].proven);
+	assert_false(finding_of(t, 1)->cycle.steps[1].proven);
+}
+
+/* It is behind a task that sleeps for nothing known, and so may yet answer. */
+static void a_server_that_may_go_on(void **state)
+{
+	struct tangle *t = *state;
+	const struct finding *f;
+
+	tangle_wait(t->g, 1, 0);
+	tangle_task(t->g, 4, 1, 'D');
+	tangle_lock(t->g, 4, 2, MODE_WRITE);
+	tangle_queue(t->g, 2, 2);
+	hold_io(t, 2, 0, false);
+	explain(t);
+	f = finding_of(t, 1);
+	assert_code(f, FINDING_BLOCKED);
+	assert_false(says(&f->cause, "first break that"));
+}
+
+/* It sleeps for nothing known, and so may go on. */
+static void a_fault_that_may_go_on(void **state)
+{
+	struct tangle *t = *state;
+
+	wait_for_fault(t, 0, ON_ENTRY_LOCK, 0, CONF_EXACT);
+	tangle_task(t->g, 3, 1, 'D');
+	explain(t);
+	assert_code(finding_of(t, 1), FINDING_ENTRY_LOCK);
+}
+
 /* Behind a circle, and in none. */
 static void who_is_behind_a_deadlock(void **state)
 {
@@ -424,6 +633,17 @@ int main(void)
 		TEST(a_releaser_that_is_not_known),
 		TEST(two_that_truncate_each_others_file),
 		TEST(three_with_a_full_pipe),
+		TEST(a_server_that_reads_the_file),
+		TEST(another_thread_may_answer),
+		TEST(a_server_busy_with_what_was_not_seen),
+		TEST(a_server_that_waits_for_its_own_answer),
+		TEST(a_server_that_may_not_be_the_waiter),
+		TEST(a_fault_whose_server_reads_the_file),
+		TEST(a_fault_that_waits_for_a_page),
+		TEST(a_fault_that_may_have_the_lock),
+		TEST(a_fault_of_a_task_with_threads),
+		TEST(a_server_that_may_go_on),
+		TEST(a_fault_that_may_go_on),
 		TEST(who_is_behind_a_deadlock),
 		TEST(a_chain_that_ends),
 		TEST(a_tree_of_locks),
