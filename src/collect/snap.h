@@ -138,6 +138,19 @@ struct kspan {
 
 struct told_hold;
 
+/* Who of this machine has to answer what a block device was asked. */
+struct kserver {
+	u64 task;         /* any task of it; 0 none known, or it is not the only one that could */
+	bool likely;      /* that it is busy with this very I/O was not seen */
+	const char *text; /* "nbd server nbd-server[311]"; NULL nothing to say about it */
+};
+
+/* One that was looked for. */
+struct disk_server {
+	u64 disk, rq; /* rq 0: of whatever request */
+	struct kserver server;
+};
+
 /* What one look leaves to the next one of the same source: where to go on, and what was found. */
 struct held_memory {
 	u64 next;   /* struct page; 0 from the start */
@@ -177,6 +190,8 @@ struct snap {
 	u32 nr_told_files;
 	struct told_hold *told_holds; /* holds that were emitted */
 	u32 nr_told_holds;
+	struct disk_server *servers; /* see servers.c */
+	u32 nr_servers;
 	struct kspan *seen; /* kernel memory whose references to busy pages are explained */
 	u32 nr_seen;
 	s32 err; /* first error of the sink, or -ENOMEM; ends the snapshot */
@@ -431,6 +446,10 @@ int dm_deferred_walk(struct snap *s, u64 disk, bio_fn fn, void *arg);
 /* struct file behind a gendisk that is a loop device; 0 for others and when it has none. */
 u64 loop_file(struct snap *s, u64 disk);
 
+/* --- servers.c */
+/* Of a gendisk; rq: the request, 0 unknown. The task is told. */
+void disk_server(struct snap *s, u64 disk, u64 rq, struct kserver *ret);
+
 /* --- disks.c */
 /*
  * Calls fn for every bio in a request of a block device, and for those that wait for a suspended
@@ -579,6 +598,8 @@ bool walk_memory_available(const struct snap *s);
 /* --- walk_fuse.c */
 /* The fuse_conn of a super_block of FUSE or virtiofs; 0 unreadable. */
 u64 fuse_conn(struct snap *s, u64 sb);
+/* A task of the process that alone serves the filesystem of a file; 0 there is none. */
+u64 fuse_server(struct snap *s, u64 file);
 
 /* --- walk_bios.c */
 /* Tells the holds of the bios that walk hands to fn, as walk_bios() does. 0 or -errno. */

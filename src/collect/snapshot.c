@@ -276,6 +276,7 @@ static void snap_free(struct snap *s)
 	free(s->waits);
 	free(s->pages);
 	free(s->vmas);
+	free(s->servers);
 	free(s->told_files);
 	free(s->told_holds);
 	free(s->seen);

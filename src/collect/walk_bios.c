@@ -198,6 +198,17 @@ static const char *frozen_below(struct snap *s, u64 disk)
 	return file_mount(s, inode);
 }
 
+static void tell_server(struct snap *s, const struct hit *hit, struct fact_hold *h)
+{
+	struct kserver server;
+
+	disk_server(s, hit->disk, hit->bio.rq, &server);
+	h->server = server.task;
+	h->server_likely = server.likely;
+	if (h->target && server.text)
+		h->target = snap_text(s, "%s (%s)", h->target, server.text);
+}
+
 static void tell_target(struct snap *s, const struct group *g, u64 file, struct fact_hold *h)
 {
 	u64 disk = g->first->disk;
@@ -210,6 +221,7 @@ static void tell_target(struct snap *s, const struct group *g, u64 file, struct 
 		h->target = snap_text(s, "%s on %s", h->target, h->device);
 	if (g->first->bio.writes)
 		h->frozen = frozen_below(s, disk);
+	tell_server(s, g->first, h);
 }
 
 /* How long a request is under way, or since when a bio outside of one was submitted. */

@@ -208,7 +208,11 @@ static void tell_target(struct snap *s, const struct ktask *t, struct fact_hold 
 {
 	const char *where = innermost(s, t);
 	u64 disk = disk_of_sleeper(s, t);
+	struct kserver server;
 
+	disk_server(s, disk, 0, &server);
+	h->server = server.task;
+	h->server_likely = server.likely;
 	h->device = disk ? disk_describe(s, disk) : NULL;
 	h->target = h->device;
 	h->detail = where ? snap_text(s, "it sleeps in %s()", where) : NULL;

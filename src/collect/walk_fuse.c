@@ -329,6 +329,18 @@ static const struct ktask *server_of(struct search *w, u64 conn, u32 *more)
 	return server;
 }
 
+u64 fuse_server(struct snap *s, u64 file)
+{
+	struct search w = { .s = s };
+	const struct ktask *t;
+	u32 number, more;
+
+	find_devices(&w);
+	t = server_of(&w, conn_of_file(s, file, &number), &more);
+	free(w.devices);
+	return t && !more ? t->r.task : 0;
+}
+
 /* "/mnt/f/data (fuse: sshfs[712], connection 45)"; the number ends it, for advise_abort(). */
 static const char *describe_target(struct search *w, u64 file, u64 *server)
 {
