@@ -25,10 +25,14 @@ class Cure(Scenario):
             raise Mismatch("no command is advised")
         return found
 
+    def may_act_on(self, stage):
+        """Processes that a command may end."""
+        return {program.pid for program in stage.programs}
+
     def carry_out(self, stage, command):
         if not verdict.is_known(command):
             raise Mismatch(f"advice is no command that is known here: {command}")
-        if not verdict.targets(command) <= {program.pid for program in stage.programs}:
+        if not verdict.targets(command) <= self.may_act_on(stage):
             raise Mismatch(f"advice acts on a stranger: {command}")
         done = subprocess.run(["sh", "-c", command], stdin=subprocess.DEVNULL, timeout=SOON,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Tasks that wait for each other: over locks, pages and pipes, in circles and in trees."""
 
+import functools
 import os
 import subprocess
+import time
 import types
 
 import stage as st
 import verdict
 from calls import Fuse
-from cures import Advice
+from cures import Advice, SelfDeadlock
 from hang import SOON, Scenario
 from holder import PipeHolder
 from locks import Freeze
+from served import LoopOver, LoopOverFuse, MappedBy, Served
 from stage import Mismatch
 
 
@@ -163,18 +166,81 @@ class ThreeParties(Deadlock):
 
 
 class AsksServer(Deadlock):
-    """A FUSE server, which has to answer direct I/O from the page, reads the file first."""
+    """The server that has to answer direct I/O from the page reads the file first."""
+
+    def __init__(self, holder, make, **settings):
+        super().__init__(holder, "truncate", [], **settings)
+        self.make, self.may_sleep_on = make, False
 
     def stage(self, stage):
-        fuse = Fuse("pwrite")
-        self.holders = [fuse]
-        fuse.start(stage, self.index)
+        asking = self.make()
+        self.holders = [asking]
+        self.may_sleep_on = self.may_miss_wakeup(stage)
+        asking.start(stage, self.index)
         super().stage(stage)
-        server = fuse.program.ready["server"]
-        fuse.program.tell("read")
+        server = asking.program.ready["server"]
+        asking.program.tell("read")
         self.asleep("server", server, st.state, "D")
         self.circle = [self.waiter.tid, server]
         self.queue = [types.SimpleNamespace(pid=server)]
+
+    def must_be_free(self, command):
+        if self.may_sleep_on and not st.poll(self.is_free, 1):
+            st.run("sh", "-c", f"kill -STOP {self.waiter.pid}; kill -CONT {self.waiter.pid}")
+        super().must_be_free(command)
+
+    def all_free(self):
+        if self.holders[0].program.done(SOON) is None:
+            raise Mismatch("the direct I/O did not end")
+
+
+class AsksItself(SelfDeadlock):
+    """The server that has to answer direct I/O from the page truncates the file first."""
+    cure = "kill -INT {pid}"
+
+    def __init__(self, holder, make, **settings):
+        super().__init__(holder, "truncate", [make()], **settings)
+
+    def stage(self, stage):
+        self.bystander = self.start_bystander(stage)
+        self.holders[0].start(stage, self.index)
+        program = self.holders[0].program
+        server = program.ready["server"]
+        self.waiter = types.SimpleNamespace(name=program.name, pid=server, tid=server,
+                                            ready={"pid": server})
+        self.started = time.monotonic()
+        program.tell("truncate")
+        self.asleep("waiter", server, st.waits_for_page, self.state())
+
+    def may_act_on(self, stage):
+        return super().may_act_on(stage) | {self.waiter.pid}
+
+
+class LoopOverItself(Deadlock):
+    """
+    Direct I/O from the page to a loop device over the very file: the thread that writes to the file
+    queues behind the truncate.
+    """
+
+    def stage(self, stage):
+        """What makes the truncate wait at first is gone when the thread is stuck."""
+        pin, asking = PipeHolder(), LoopOver()
+        asking.start(stage, self.index)
+        self.holders = [pin]
+        pin.start(stage, self.index)
+        super().stage(stage)
+        asking.submit(stage, self.index)
+        worker = st.poll(asking.worker)
+        if not worker:
+            raise Mismatch("no thread of the loop device is stuck behind the truncate")
+        pin.program.kill()
+        if not pin.program.ended(SOON):
+            raise Mismatch("the pin did not end")
+        self.holders = [asking]
+        if stage.kernel.page_counts_from_zero:
+            self.holders.append(MappedBy(asking))
+        self.circle = [self.waiter.tid, worker]
+        self.queue = [types.SimpleNamespace(pid=worker)]
 
     def all_free(self):
         if self.holders[0].program.done(SOON) is None:
@@ -381,7 +447,14 @@ def tangles():
     return [ReadsItsFile("advice-deadlock", "truncate", []),
             Cross("deadlock-cross", "truncate", [], **xfs),
             ThreeParties("advice-deadlock-pipe", "truncate", [], **ext4),
-            AsksServer("deadlock-fuse", "truncate", [], **xfs),
+            AsksServer("deadlock-fuse", functools.partial(Fuse, "pwrite"), **xfs),
+            AsksServer("deadlock-nbd", functools.partial(Served, "nbd"), **ext4),
+            AsksServer("deadlock-nbd-tcp", functools.partial(Served, "nbd-tcp"), **ext4),
+            AsksServer("deadlock-loop-fuse", LoopOverFuse, **ext4),
+            AsksServer("deadlock-ublk", functools.partial(Served, "ublk"), **ext4),
+            AsksItself("self-fuse", functools.partial(Fuse, "pwrite"), **ext4),
+            AsksItself("self-nbd", functools.partial(Served, "nbd"), **ext4),
+            LoopOverItself("deadlock-loop", "truncate", [], **ext4),
             ExitOrder("deadlock-exit", "exit", [], needs_counts_from_zero=True, **xfs),
             Suspected("suspected", "truncate", [], **ext4),
             Frozen("suspected-freeze", "truncate", [], **xfs),

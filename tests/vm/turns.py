@@ -38,7 +38,8 @@ VARIANTS = (
     "xfs/io-worker/*",
     # what is far from the kernel, or takes long
     "*/recorded/*", "*/churn/*", "*/woken/*", "*/lease-limit/*", "*/innocents-rdma/*", "*/tree/*",
-    "*/deadlock-fuse/*", "*/suspected/*", "*/taken-*/*", "xfs/traced/*", "xfs/traced-freed/*",
+    "*/deadlock-fuse/*", "*/deadlock-ublk/*", "*/deadlock-nbd-tcp/*", "*/deadlock-loop-fuse/*",
+    "*/self-fuse/*", "*/self-nbd/*", "*/suspected/*", "*/taken-*/*", "xfs/traced/*", "xfs/traced-freed/*",
     "xfs/entry-lock/*", "xfs/invalidate-lock/*", "*/before-unbind/*", "*/traced-lost/*", "*/kvm/*",
     "*/vhost/*",
     "ext4/multipath-*/*", "*/xfs-file-*/*", "*/nvme-tcp-*/*", "*/freed-bios/*", "*/packet-tls/*",
@@ -50,7 +51,7 @@ VARIANTS = (
 
 
 # What older kernels do not have.
-ONLY_LATE = ("*/packet-tls/*", "*/exchange")
+ONLY_LATE = ("*/packet-tls/*", "*/deadlock-ublk/*", "*/exchange")
 
 
 def matches(title, globs):

@@ -3,11 +3,13 @@
  * Holds one page of a DAX file as the buffer of direct I/O to a FUSE file whose server does not
  * answer. The server is a process of its own, without libfuse.
  *
- * usage: hold_fuse [--interrupt] pwrite|pread|aio FILE INDEX DIRECTORY
+ * usage: hold_fuse [--interrupt] pwrite|pread|aio|loop FILE INDEX DIRECTORY
  * Mounts on DIRECTORY. --interrupt: the call is interrupted by a signal, of which the server is told
  * but does not read it. pread opens the file without FOPEN_DIRECT_IO: then the call sleeps in state D.
+ * loop reads from a loop device over such a file.
  * Says READY once the server has the request; "answer" on standard input lets
- * the server answer it, then it says DONE with what the call returned. "read" lets it read FILE first.
+ * the server answer it, then it says DONE with what the call returned. "read" lets it read FILE first,
+ * "truncate" truncate it.
  */
 #define _GNU_SOURCE
 #include "common.h"
@@ -16,6 +18,7 @@
 #include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <linux/fuse.h>
+#include <linux/loop.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -23,12 +26,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+
+#define LOOP "/dev/loop0"
 
 enum { FILE_ID = 2, FILE_SIZE = 1 << 20, REQUEST_MAX = 1 << 18 };
 
@@ -116,6 +122,8 @@ static void serve(int dev, uint32_t open_flags, int told, int orders, const char
 			return;
 		if (order == 'r')
 			read_first_byte(file);
+		if (order == 't')
+			need(!truncate(file, PAGE), "truncate");
 		if (in->opcode == FUSE_READ)
 			reply(dev, in->unique, 0, zeros, sizeof(zeros));
 		else
@@ -174,7 +182,7 @@ static void *submitter(void *arg)
 	io->tid = initial_tid();
 	if (!strcmp(io->call, "aio"))
 		ret = submit_aio(io);
-	else if (!strcmp(io->call, "pread"))
+	else if (!strcmp(io->call, "pread") || !strcmp(io->call, "loop"))
 		ret = pread(io->fd, io->buffer, PAGE, 0);
 	else
 		ret = pwrite(io->fd, io->buffer, PAGE, 0);
@@ -200,12 +208,26 @@ static void interrupt(pthread_t thread, pid_t tid)
 		usleep(1000);
 }
 
+/* It goes with its last descriptor. */
+static int open_loop(int file)
+{
+	struct loop_config config = { .fd = file,
+				      .block_size = PAGE,
+				      .info.lo_flags = LO_FLAGS_AUTOCLEAR };
+	int fd = open(LOOP, O_RDWR | O_DIRECT);
+
+	need(fd >= 0 && !ioctl(fd, LOOP_CONFIGURE, &config), LOOP);
+	close(file);
+	return fd;
+}
+
 int main(int argc, char **argv)
 {
 	bool interrupted = argc > 1 && !strcmp(argv[1], "--interrupt");
 	int dev = open("/dev/fuse", O_RDWR), told[2], orders[2], alive[2];
 	char options[128], path[256], byte;
 	struct io io = {};
+	bool cached;
 	const char *order;
 	pthread_t thread;
 	struct dax_map map;
@@ -217,19 +239,21 @@ int main(int argc, char **argv)
 	if (argc != 5)
 		exit(2);
 	io.call = argv[1];
+	cached = !strcmp(io.call, "pread") || !strcmp(io.call, "loop");
 	need(dev >= 0, "/dev/fuse");
 	need(!pipe(told) && !pipe(orders) && !pipe2(alive, O_CLOEXEC), "pipe");
 	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", dev);
 	need(!mount("hold_fuse", argv[4], "fuse", MS_NOSUID | MS_NODEV, options), "mount");
-	server = start_server(dev, strcmp(io.call, "pread") ? FOPEN_DIRECT_IO : 0, told, orders,
-			      argv[2]);
+	server = start_server(dev, cached ? 0 : FOPEN_DIRECT_IO, told, orders, argv[2]);
 	close(dev);
 	start_janitor(argv[4], alive);
 	map = map_dax(argv[2]);
 	io.buffer = map.addr + strtoul(argv[3], NULL, 0) * PAGE;
 	snprintf(path, sizeof(path), "%s/file", argv[4]);
-	io.fd = open(path, O_RDWR | O_DIRECT);
+	io.fd = open(path, strcmp(io.call, "loop") ? O_RDWR | O_DIRECT : O_RDWR);
 	need(io.fd >= 0 && !fstat(io.fd, &st), path);
+	if (!strcmp(io.call, "loop"))
+		io.fd = open_loop(io.fd);
 	need(!pthread_create(&thread, NULL, submitter, &io), "pthread_create");
 	need(read(told[0], &byte, 1) == 1, "no request");
 	if (interrupted)

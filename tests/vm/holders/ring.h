@@ -12,8 +12,9 @@ struct ring {
 	struct io_uring_sqe *sqes;
 };
 
+/* params.flags are the caller's; with IORING_SETUP_SQE128 requests are of two entries. */
 void ring_make(struct ring *ring);
-/* Submits the ring's only request. */
+/* Submits a request; the one before has to be over. */
 void ring_submit(struct ring *ring, const struct io_uring_sqe *sqe);
 /* Waits for the request; what it returned, or -errno. */
 int ring_result(struct ring *ring);
