@@ -47,7 +47,7 @@ void advise_handler(struct verdict *v, const struct wfg_hold *h)
 	sb_printf(&action, "Let %s be read.", h->h.target ? h->h.target : "the core dump");
 	sb_puts(&effect, "When the dump goes on,");
 	advice_add_outcome(&effect, v->wait, h->h.refs);
-	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
+	verdict_advice(v, ADVICE_SENTENCE, "advice-core-handler", &action, &effect);
 }
 
 /* While a task dumps core it takes no other signal than SIGKILL, signal.c prepare_signal(). */
@@ -58,14 +58,28 @@ static const char *sigkill_useless(const struct wfg_task *task)
 	return why || task->t.state != 'D' ? why : "sleeps in state D";
 }
 
+/* Ptrace does not stall while it has a page, and no virtual machine was ever ended because of one. */
+static const char *proof_of_end(enum fact_how how)
+{
+	switch (how) {
+	case HOW_COREDUMP:
+		return "advice-coredump";
+	case HOW_PROCESS_VM:
+		return "advice-process-vm";
+	default:
+		return NULL;
+	}
+}
+
 void advise_end_call(struct verdict *v, const struct wfg_hold *h)
 {
+	const char *proof = proof_of_end(h->h.how);
 	struct strbuf action = { 0 }, effect = { 0 };
 	const struct wfg_task *task = h->nr_releasers ? h->releasers[0].task : NULL;
 	bool dumps = h->h.how == HOW_COREDUMP;
 	const char *why;
 
-	if (!task || task->t.pid == v->wait->task->t.pid)
+	if (!task || !proof || task->t.pid == v->wait->task->t.pid)
 		return;
 	why = dumps ? sigkill_useless(task) : sigterm_useless(task);
 	if (why) {
@@ -82,11 +96,7 @@ void advise_end_call(struct verdict *v, const struct wfg_hold *h)
 		dumps ? ", which is dead but for its core dump; the dump stays incomplete." :
 			" and with it the call that holds the page.");
 	advice_add_remaining(&effect, v->wait->page, h->h.refs);
-	verdict_advice(v, ADVICE_COMMAND,
-		       dumps                      ? "advice-coredump" :
-		       h->h.how == HOW_PROCESS_VM ? "advice-process-vm" :
-						    NULL,
-		       &action, &effect);
+	verdict_advice(v, ADVICE_COMMAND, proof, &action, &effect);
 }
 
 void advise_end_owner(struct verdict *v, const struct wfg_hold *h)
@@ -102,7 +112,7 @@ void advise_end_owner(struct verdict *v, const struct wfg_hold *h)
 	sb_puts(&effect, "What holds the page seems to belong to it, and mostly goes with it: that "
 			 "is likely and not certain.");
 	advice_add_remaining(&effect, v->wait->page, h->h.refs);
-	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
+	verdict_advice(v, ADVICE_SENTENCE, "packet-tls", &action, &effect);
 }
 
 /* Processes that map the page; returns the references they explain, -1 when one is not known. */

@@ -18,7 +18,7 @@ void advise_uncork(struct verdict *v, const struct wfg_hold *h, s64 refs)
 		  h->h.object_id ? h->h.object_id : "the socket");
 	sb_puts(&effect, "Once it is sent, or the socket is no longer corked (UDP_CORK),");
 	advice_add_outcome(&effect, v->wait, refs);
-	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
+	verdict_advice(v, ADVICE_SENTENCE, "advice-cork", &action, &effect);
 }
 
 /* What keeps a packet that no socket has: the command only looks. */
@@ -47,7 +47,7 @@ void advise_peer(struct verdict *v, const struct wfg_hold *h)
 		  h->h.target ? h->h.target : "", h->h.object_id ? h->h.object_id : "the socket");
 	sb_puts(&effect, "Once it has taken the data,");
 	advice_add_outcome(&effect, v->wait, h->h.refs);
-	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
+	verdict_advice(v, ADVICE_SENTENCE, "advice-peer", &action, &effect);
 }
 
 /* Packets that one CPU has yet to free: any packet that it receives makes it do so. */

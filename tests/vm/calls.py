@@ -8,7 +8,7 @@ import subprocess
 import nfs
 import stage as st
 import verdict
-from cures import Advice
+from cures import Advice, Sentence
 from hang import INDEX, SOON, Quiet, Scenario, Searched
 from holder import DirectIO, PipeHolder
 from stage import Mismatch
@@ -61,6 +61,14 @@ class CoreHandler(CoreDump):
 
     def end(self, stage, pids, still_asleep):
         os.kill(self.handler(), signal.SIGKILL)
+
+
+class CoreIsRead(Sentence):
+    """The handler of the core dump goes on to read it."""
+    sentence = " be read."
+
+    def follow(self, stage):
+        os.kill(self.holders[0].handler(), signal.SIGUSR1)
 
 
 class Fuse(DirectIO):
@@ -175,4 +183,5 @@ def calls():
             Searched("nfs-aio", "truncate", [NfsAio()], **one),
             Advice("advice-process-vm", "truncate", [ProcessVM("readv")], filesystems=("xfs",)),
             Advice("advice-coredump", "truncate", [CoreDump()], filesystems=("xfs",)),
+            CoreIsRead("advice-core-handler", "truncate", [CoreDump()], **one),
             Advice("advice-fuse", "truncate", [Fuse("pwrite")], filesystems=("xfs",))]

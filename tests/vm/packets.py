@@ -5,8 +5,10 @@ import subprocess
 
 import stage as st
 import verdict
+from cures import Sentence
 from hang import Searched
 from holder import PipeHolder
+from remote import RemotePeer
 from stage import Unavailable
 
 
@@ -92,11 +94,43 @@ class Vsock(Searched):
     soon = 12
 
 
+class DatagramCompleted(Sentence, KeptOrCopied):
+    """Who has corked the socket sends what was missing."""
+    sentence = " complete the datagram of "
+
+    def follow(self, stage):
+        self.holders[0].program.order("complete")
+
+
+class ToRemote(Packet):
+    """Sent over TCP to another machine, which does not say that it has it."""
+
+    def __init__(self):
+        super().__init__("tcp", "zerocopy")
+        self.peer = None
+
+    def start(self, stage, index):
+        self.peer = RemotePeer()
+        stage.at_end.append(self.peer.remove)
+        self.peer.start()
+        self.program = stage.start("hold_packet", *self.options, stage.path, index,
+                                   self.peer.ADDRESS)
+
+
+class PeerReads(Sentence):
+    sentence = f"Let the peer {RemotePeer.ADDRESS}:"
+
+    def follow(self, stage):
+        self.holders[0].peer.read()
+
+
 def packets():
     """Each is of networking alone, so one filesystem is enough."""
     one = {"filesystems": ("ext4",)}
     return [Searched(f"packet-{way}", "truncate", [Queued(way)], **one)
             for way in ("queued", "gone")] + \
         [KeptOrCopied("packet-cork", "truncate", [Packet("cork", "socket")], **one),
+         DatagramCompleted("advice-cork", "truncate", [Packet("cork", "socket")], **one),
+         PeerReads("advice-peer", "truncate", [ToRemote()], **one),
          KeptOrCopied("packet-tls", "truncate", [Packet("tls", "unknown", ("likely",))], **one),
          Vsock("packet-vsock", "truncate", [Packet("vsock", "zerocopy")], **one)]

@@ -305,11 +305,12 @@ COMMANDS = re.compile(r"kill (-[A-Z]+ )?\d+( \d+)*(; kill -CONT( \d+)+)?"
 INSPECTIONS = re.compile(r"dmsetup info [\w./-]+")
 # The names that advice may give as its proof: scenarios follow it and see it work.
 PROOFS = {
-    "advice-coredump", "advice-deadlock", "advice-deadlock-pipe", "advice-deferred", "advice-dio",
-    "advice-entry-lock", "advice-fuse", "advice-lease", "advice-loop", "advice-nbd",
-    "advice-orphan", "advice-process-vm", "advice-read", "advice-retouch", "advice-socket",
-    "advice-stopped", "advice-vmsplice", "before-unbind", "delay-aio", "fuse-pwrite", "iomax-aio",
-    "lease-limit", "lost-wakeup", "nbd-dio", "nfs-pwrite", "packet-queued", "self/close",
+    "advice-core-handler", "advice-coredump", "advice-cork", "advice-deadlock",
+    "advice-deadlock-pipe", "advice-deferred", "advice-dio", "advice-entry-lock", "advice-fuse",
+    "advice-lease", "advice-loop", "advice-nbd", "advice-orphan", "advice-peer",
+    "advice-process-vm", "advice-read", "advice-retouch", "advice-socket", "advice-stopped",
+    "advice-vmsplice", "before-unbind", "delay-aio", "fuse-pwrite", "iomax-aio", "lease-limit",
+    "lost-wakeup", "nbd-dio", "nfs-pwrite", "packet-queued", "packet-tls", "self/close",
     "self/ftruncate", "sg_io", "tcp-splice-full", "unprotected",
 }
 

@@ -4,7 +4,8 @@
  * times over, so it is the one that is being dumped wherever the pipe happens to be full.
  *
  * usage: hold_core FILE INDEX         says READY once the dump is stuck
- *        hold_core --handler          is what the kernel starts: reads nothing, ends with the dump
+ *        hold_core --handler          is what the kernel starts: reads nothing until it gets a
+ *                                     SIGUSR1, ends with the dump
  */
 #define _GNU_SOURCE
 #include "common.h"
@@ -43,11 +44,23 @@ static void write_file(const char *path, const char *text)
 	close(fd);
 }
 
+static void wake(int signo)
+{
+	(void)signo;
+}
+
 static int handle(void)
 {
+	struct sigaction action = { .sa_handler = wake };
 	struct pollfd dump = { .fd = STDIN_FILENO };
+	char buffer[PAGE];
 
-	return poll(&dump, 1, -1) != 1;
+	need(!sigaction(SIGUSR1, &action, NULL), "sigaction");
+	if (poll(&dump, 1, -1) == 1)
+		return 0;
+	while (read(STDIN_FILENO, buffer, sizeof(buffer)) > 0)
+		;
+	return 0;
 }
 
 static void die(const char *path, size_t index)

@@ -3,7 +3,8 @@
  * Holds one page of a DAX file in a packet that is on no queue of a socket, or not yet complete.
  *
  * usage: hold_packet WAY FILE INDEX [ADDRESS]
- *   cork     spliced into a datagram of UDP that waits for more data
+ *   cork     spliced into a datagram of UDP that waits for more data, until a line comes
+ *   tcp      sent with MSG_ZEROCOPY over TCP to ADDRESS
  *   queued   a datagram sent with MSG_ZEROCOPY to ADDRESS, whose device does not send it
  *   gone     the same, and the process that sent it has ended
  *   tls      spliced into a TLS record of the kernel's that waits for more data
@@ -123,6 +124,18 @@ static int hold_vsock(const char *page)
 	return receiver;
 }
 
+static int hold_tcp(const char *page, const char *address)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(PORT) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+
+	need(inet_pton(AF_INET, address, &to.sin_addr) == 1, "address");
+	need(!setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof(one)), "SO_ZEROCOPY");
+	need(!connect(fd, (void *)&to, sizeof(to)), "connect");
+	need(send(fd, page, PAGE, MSG_ZEROCOPY) == (ssize_t)PAGE, "send");
+	return fd;
+}
+
 static int hold(const char *way, char *page, const char *address)
 {
 	if (!strcmp(way, "cork"))
@@ -131,6 +144,8 @@ static int hold(const char *way, char *page, const char *address)
 		return hold_tls(page);
 	if (!strcmp(way, "vsock"))
 		return hold_vsock(page);
+	if (!strcmp(way, "tcp"))
+		return hold_tcp(page, address);
 	return hold_queued(page, address);
 }
 
@@ -162,7 +177,9 @@ int main(int argc, char **argv)
 		fd = hold(argv[1], page, address);
 	say("READY {\"pid\": %d, \"tid\": %d, \"refused\": %d, \"object\": \"socket:[%lu]\"}",
 	    initial_pid(), initial_tid(), refused, fd >= 0 ? inode_of(fd) : 0);
-	while (hear())
-		;
+	while (hear()) {
+		need(send(fd, "", 1, 0) == 1, "send");
+		say("OK");
+	}
 	return 0;
 }
