@@ -12,7 +12,8 @@
 #include "diagnose/signals.h"
 #include "diagnose/verdict.h"
 
-#define NAMED 6 /* tasks in the verdict */
+#define NAMED 6  /* tasks in the verdict */
+#define STEPS 64 /* of a circle whose evidence is told */
 
 static const struct cycle_step *next_of(const struct cycle *c, u32 i)
 {
@@ -177,7 +178,9 @@ static void explain_steps(struct verdict *v)
 {
 	const struct cycle *c = &v->f->cycle;
 
-	for (u32 i = 0; i < c->n; i++) {
+	struct strbuf more = { 0 };
+
+	for (u32 i = 0; i < c->n && i < STEPS; i++) {
 		const struct cycle_step *step = &c->steps[i];
 		const struct wfg_task *next = next_of(c, i)->task;
 		struct strbuf sb = { 0 };
@@ -191,6 +194,10 @@ static void explain_steps(struct verdict *v)
 			explain_doubt(&sb, step, next);
 		sb_putc(&sb, '.');
 		verdict_cause(v, &sb);
+	}
+	if (c->n > STEPS) {
+		sb_printf(&more, "The circle has %u more steps.", c->n - STEPS);
+		verdict_cause(v, &more);
 	}
 }
 

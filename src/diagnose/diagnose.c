@@ -122,11 +122,10 @@ static void find_same_cycles(struct findings *all)
 			const struct wfg_wait *w = f->cycle.steps[j].wait;
 			struct finding *other = w ? f + (w - f->wait) : f;
 
-			if (other < first && other->code == f->code &&
-			    other->cycle.n == f->cycle.n && has_task(&other->cycle, f->wait->task))
+			if (other < first && other->code == f->code && other->cycle.n == f->cycle.n)
 				first = other;
 		}
-		f->cycle_of = first->wait;
+		f->cycle_of = has_task(&first->cycle, f->wait->task) ? first->wait : f->wait;
 	}
 }
 

@@ -83,8 +83,7 @@ bool hold_stuck(const struct stuck *s, const struct wfg_hold *h)
 	return (hold_is_call(h) || hold_is_lock(h)) && node_of(s, h->releasers[0].task)->stuck;
 }
 
-/* The lock is with tasks that are stuck. */
-static bool lock_stuck(const struct stuck *s, const struct wfg_queued *q)
+bool lock_stuck(const struct stuck *s, const struct wfg_queued *q)
 {
 	const struct wfg_lock *lock = q->on;
 
@@ -190,6 +189,7 @@ struct stuck *stuck_new(const struct wfg *g, bool proven)
 		return NULL;
 	}
 	free_all(s);
+	stuck_trim(s);
 	return s;
 }
 

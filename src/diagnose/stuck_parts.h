@@ -16,6 +16,8 @@ struct node {
 	u32 process;
 	bool stuck;
 	bool listed;               /* to be looked at again */
+	bool circles;              /* stuck, and in a circle or between two of them */
+	u32 awaited;               /* by how many that are stuck, and that may be in a circle */
 	u32 turn;                  /* of the search that came here */
 	u32 came_from;             /* the node before in that search */
 	const struct wfg_hold *by; /* of the node before: what leads here; NULL its lock */
@@ -26,6 +28,7 @@ struct process {
 	u32 first, n;
 	u32 stuck;   /* how many of them */
 	u32 threads; /* that are alive; 0 unknown */
+	u32 awaited; /* by how many, whichever of them */
 };
 
 struct stuck {
@@ -62,7 +65,13 @@ bool wait_needs_holds(const struct wfg_wait *w);
 /* Whether the hold stays as long as the nodes that are stuck now are. */
 bool hold_stuck(const struct stuck *s, const struct wfg_hold *h);
 
+/* Whether the lock is with tasks that are stuck now. */
+bool lock_stuck(const struct stuck *s, const struct wfg_queued *q);
+
 /* stuck_build.c: the nodes, processes and edges; whoever sleeps for something is stuck. 0 or -ENOMEM. */
 int stuck_build(struct stuck *s);
+
+/* stuck_cycle.c: finds out who can be in a circle, once it is known who is stuck. */
+void stuck_trim(struct stuck *s);
 
 #endif

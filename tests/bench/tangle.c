@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * usage: tangle TASKS
+ * usage: tangle forest|behind TASKS
  *
- * What it costs to link and to diagnose a wait-for graph of ten trees with so many tasks and a
- * circle in a circle. Prints both median processor times in microseconds, and how many lines the report has.
+ * What it costs to link and to diagnose a wait-for graph with so many tasks: ten trees and a circle
+ * in a circle, or all of them waiters, one behind the other and the last two in a circle. Prints both
+ * median processor times in microseconds, and how many lines the report has.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include <daxtop/view.h>
@@ -44,7 +46,8 @@ static u32 report_lines(const struct wfg *g, const struct findings *f)
 int main(int argc, char **argv)
 {
 	static u64 link[RUNS], explain[RUNS];
-	u32 tasks = argc > 1 ? strtoul(argv[1], NULL, 0) : 10000, lines = 0;
+	u32 tasks = argc > 2 ? strtoul(argv[2], NULL, 0) : 10000, lines = 0;
+	bool behind = argc > 1 && !strcmp(argv[1], "behind");
 
 	for (int i = 0; i < RUNS; i++) {
 		struct wfg *g = wfg_new();
@@ -53,7 +56,7 @@ int main(int argc, char **argv)
 
 		if (!g)
 			return 1;
-		tangle_forest(g, tasks);
+		(behind ? tangle_behind : tangle_forest)(g, tasks);
 		start = now_ns();
 		if (wfg_link(g))
 			return 1;

@@ -170,4 +170,14 @@ static inline void tangle_forest(struct wfg *g, u32 tasks)
 	}
 }
 
+/* Two that wait for each other, and behind them one after the other: tasks waits in all. */
+static inline void tangle_behind(struct wfg *g, u32 tasks)
+{
+	for (u32 i = 0; i < tasks; i++)
+		tangle_wait(g, 1 + i, i);
+	tangle_hold(g, 2, 0, CONF_EXACT);
+	for (u32 i = 1; i < tasks; i++)
+		tangle_hold(g, i, i, CONF_EXACT);
+}
+
 #endif

@@ -456,6 +456,20 @@ static void a_fault_that_waits_for_a_page(void **state)
 	assert_report(t, "deadlock_fault");
 }
 
+/* 1 is in the queue of the lock as well, which 2 took last: that it has it still is not known. */
+static void who_took_a_lock_last_is_no_step(void **state)
+{
+	struct fact q = { .type = FACT_QUEUED };
+	struct tangle *t = *state;
+
+	q.queued = (struct fact_queued){ .task = TANGLE_TASK(1), .on = TANGLE_LOCK(7) };
+	tangle_add(t->g, q);
+	tangle_lock(t->g, 2, 7, MODE_READ);
+	fault_that_evicts(t, ON_LOCK, CONF_EXACT, CONF_EXACT);
+	assert_code(finding_of(t, 1), FINDING_DEADLOCK);
+	assert_cycle(finding_of(t, 1), (u32[]){ 1, 3, 2, 0 });
+}
+
 static void a_fault_that_may_have_the_lock(void **state)
 {
 	struct tangle *t = *state;
@@ -520,6 +534,22 @@ static void who_is_behind_a_deadlock(void **state)
 	assert_code(finding_of(t, 1), FINDING_DEADLOCK);
 	assert_code(finding_of(t, 5), FINDING_BLOCKED);
 	assert_true(says(&finding_of(t, 5)->cause, "first break that"));
+}
+
+static void many_behind_a_deadlock(void **state)
+{
+	enum { TASKS = 2000 };
+	struct tangle *t = *state;
+	u32 circles = 0;
+
+	tangle_behind(t->g, TASKS);
+	explain(t);
+	assert_int_equal(t->f.n, TASKS);
+	for (size_t i = 0; i < t->f.n; i++)
+		circles += t->f.f[i].code == FINDING_DEADLOCK;
+	assert_int_equal(circles, 2);
+	assert_cycle(finding_of(t, 2), (u32[]){ 2, 1, 0 });
+	assert_true(says(&finding_of(t, TASKS)->cause, "first break that"));
 }
 
 /* No circle: the holder is behind a task that sleeps for nothing known. */
@@ -640,11 +670,13 @@ int main(void)
 		TEST(a_server_that_may_not_be_the_waiter),
 		TEST(a_fault_whose_server_reads_the_file),
 		TEST(a_fault_that_waits_for_a_page),
+		TEST(who_took_a_lock_last_is_no_step),
 		TEST(a_fault_that_may_have_the_lock),
 		TEST(a_fault_of_a_task_with_threads),
 		TEST(a_server_that_may_go_on),
 		TEST(a_fault_that_may_go_on),
 		TEST(who_is_behind_a_deadlock),
+		TEST(many_behind_a_deadlock),
 		TEST(a_chain_that_ends),
 		TEST(a_tree_of_locks),
 		TEST(ten_trees_stay_readable),
