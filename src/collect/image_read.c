@@ -13,7 +13,7 @@
 #include "util/array.h"
 
 #define FIELD_MAX (1 << 20) /* no kernel's struct is as large */
-#define ENUM_MAX  255       /* those in the table are bit numbers or small */
+#define ENUM_MAX  255       /* those in the table are bit numbers or small, or masks */
 
 struct name {
 	u64 addr;
@@ -96,10 +96,16 @@ static bool names_member(const char *field)
 	return strchr(field, '.');
 }
 
+/* FOLL_PIN and its like are for hooks, which an image has not. */
+static bool is_mask(const char *name)
+{
+	return !strncmp(name, "enum:FOLL_", strlen("enum:FOLL_"));
+}
+
 static bool field_is_sane(const char *name, u64 off, u64 size)
 {
 	if (strchr(name, ':'))
-		return off <= ENUM_MAX && !size;
+		return off <= (is_mask(name) ? UINT32_MAX : ENUM_MAX) && !size;
 	/* an array without a length, at the end of a struct, has no size */
 	return off <= FIELD_MAX && size <= FIELD_MAX && (names_member(name) || off);
 }

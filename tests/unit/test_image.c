@@ -203,6 +203,7 @@ static void test_good_lines(void **state)
 		"field page._refcount 34 4",
 		"field page 40 0",
 		"field enum:PG_head 0 0",
+		"field enum:FOLL_PIN 80000 0",
 		"field kioctx_table.table 18 0",
 		"field some.later_field 8 8",
 		"symbol bit_wait_table ffffffff82a00000",
@@ -264,6 +265,7 @@ static void test_hostile_lines(void **state)
 		"field page._refcount 34 100000004",
 		"field page._refcount 34 ffffffff",
 		"field enum:PG_head 100 0",
+		"field enum:FOLL_PIN 100000000 0",
 		"field enum:PG_head 4 4",
 		/* bytes */
 		"mem 0 ",
