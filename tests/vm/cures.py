@@ -85,6 +85,9 @@ class SelfClose(SelfDeadlock):
     def state(self):
         return "D"
 
+    def release(self, stage):
+        self.carry_out(stage, self.cures(None)[0])
+
     def truth(self, stage):
         truth = super().truth(stage)
         truth.ops, truth.path, truth.deleted = ("evict",), None, True
@@ -94,6 +97,9 @@ class SelfClose(SelfDeadlock):
 class SelfExit(SelfClose):
     """The same while the task exits: no descriptor is left to drain the pipe by."""
     last = 1
+
+    def release(self, stage):
+        """Nothing can."""
 
     def prove(self, session, stage, log_name):
         session.stuck.append(self.waiter.tid)

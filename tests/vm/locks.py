@@ -370,6 +370,9 @@ class Drained(Elsewhere, Scenario):
         """The kernel has dropped the reference by which an idle page had the count 1."""
         return dataclasses.replace(super().truth(stage), idle_refs=0)
 
+    def release(self, stage):
+        self.end_holders(stage, None)
+
     def end_holders(self, stage, wait):
         self.opener.kill()
         if not self.opener.ended(SOON):

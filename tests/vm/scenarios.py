@@ -36,7 +36,7 @@ from traced import traced
 from virtiofs import virtiofs
 from variations import Capabilities, Hidden, Hostile, Many, Paths, Signals
 
-__all__ = ["INDEX", "DirectIO", "Scenario", "SelfClose", "Session", "catalogue", "plan", "title"]
+__all__ = ["INDEX", "DirectIO", "Scenario", "Session", "catalogue", "plan", "title"]
 
 
 def ordinary():
