@@ -7,7 +7,7 @@ import subprocess
 import stage as st
 import verdict
 from hang import SOON, Scenario, Searched
-from holder import AsyncIO, DirectIO
+from holder import AsyncIO
 from stage import Mismatch, Unavailable
 
 RAM = "/dev/ram0"
