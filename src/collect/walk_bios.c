@@ -209,13 +209,21 @@ static void tell_server(struct snap *s, const struct hit *hit, struct fact_hold 
 		h->target = snap_text(s, "%s (%s)", h->target, server.text);
 }
 
+/* "loop0 over /a (ext4)" than "loop0". */
+static bool tells_more(const char *device, const char *target)
+{
+	size_t len = strlen(target);
+
+	return device && !strncmp(device, target, len) && device[len] == ' ';
+}
+
 static void tell_target(struct snap *s, const struct group *g, u64 file, struct fact_hold *h)
 {
 	u64 disk = g->first->disk;
 
 	h->target = file ? file_describe(s, file) : NULL;
 	h->device = disk_describe(s, disk);
-	if (!h->target)
+	if (!h->target || tells_more(h->device, h->target))
 		h->target = h->device;
 	else if (h->device && strcmp(h->target, h->device) != 0)
 		h->target = snap_text(s, "%s on %s", h->target, h->device);
