@@ -22,8 +22,8 @@ VARIANTS = (
     "*/vmsplice/dedupe", "*/vmsplice/exchange", "*/spinning/dedupe", "*/spinning/exchange",
     # another way to the same object, or somebody else who has it
     "*/vmsplice-[uhr]*/*", "ext4/heir/*", "xfs/pidns/*", "*/two-*/*", "*/shared-pipe/*", "*/tee/*",
-    "*/pipe-and-dio/*", "*/pipe-[rmtfes]*/*", "*/pipe-userns/*", "*/pipe-chain/*", "*/pipe-paused/*", "*/several*/*",
-    "*/retouch-thread/*", "*/stopped/*", "*/overlay/*", "*/reflinked-*/*",
+    "*/pipe-and-dio/*", "*/pipe-[rmtfes]*/*", "*/pipe-userns/*", "*/pipe-chain/*", "*/pipe-paused/*",
+    "*/several*/*", "*/retouch-thread/*", "*/stopped/*", "*/overlay/*", "*/reflinked-*/*",
     # another system call or queue for the same request
     "*/dio-p[r]*/*", "*/dio-pwritev/*", "*/dio-[rw]*/*", "*/tcp-splice-[hfno]*/*",
     "*/tcp-zerocopy-[fo]*/*", "*/tcp-splice-unaccepted/*", "*/socket-unaccepted/*",
