@@ -10,6 +10,7 @@
 
 #define ARCH_PAGE_SHIFT 12
 #define ARCH_PAGE_SIZE  (1UL << ARCH_PAGE_SHIFT)
+#define ARCH_TEXT_FIRST 0xffffffff80000000ULL /* kernel and modules: x86_64/mm.rst */
 
 struct arch {
 	u64 vmemmap;    /* address of pfn 0's struct page; 0 unknown */

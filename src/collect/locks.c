@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Which lock a task sleeps for, and who has it. A task that waits for a rw_semaphore or a mutex has
+ * Which lock a task sleeps for, and who has it; with PREEMPT_RT see rt_locks.c. A task that waits for a rw_semaphore or a mutex has
  * a waiter structure on its own stack, linked into the lock. Newer kernels say in the task where the
  * lock is; on the others the stack is searched for the structure, which leads to the lock. Either
  * way it counts only when it is so from both sides: the lock's queue has to name the task.
@@ -67,14 +67,7 @@ static int queue_of(struct snap *s, const struct klock *lock, u64 *first, u64 *e
 	return err;
 }
 
-static bool on_stack_of(const struct snap *s, const struct ktask *t, u64 addr)
-{
-	u64 size = s->arch.stack_size ? s->arch.stack_size : 16384;
-
-	return t && addr >= t->r.stack && addr < t->r.stack + size;
-}
-
-int lock_walk(struct snap *s, const struct klock *lock, lock_waiter_fn fn, void *arg)
+static int walk_list(struct snap *s, const struct klock *lock, lock_waiter_fn fn, void *arg)
 {
 	const struct layout *l = &layouts[lock->kind];
 	u64 at, end;
@@ -95,7 +88,7 @@ int lock_walk(struct snap *s, const struct klock *lock, lock_waiter_fn fn, void 
 			return -EFAULT;
 		/* woken meanwhile, or this is no queue but some long list; few tasks are that new */
 		t = task_find(s, g[0].val);
-		if (t ? !on_stack_of(s, t, at) : ++unknown > UNKNOWN_MAX)
+		if (t ? !task_stack_holds(s, t, at) : ++unknown > UNKNOWN_MAX)
 			return -EFAULT;
 		type = g[2].val;
 		err = fn(arg, g[0].val,
@@ -125,7 +118,7 @@ static bool queues(struct snap *s, const struct klock *l, u64 task)
 	struct wanted w = { task };
 
 	return kmem_is_kernel_ptr(l->addr) && !(l->addr & 7) && has_layout(s->k, l->kind) &&
-	       lock_walk(s, l, is_wanted, &w) == 1;
+	       walk_list(s, l, is_wanted, &w) == 1;
 }
 
 static int by_blocker(struct snap *s, const struct ktask *t, struct klock *ret)
@@ -161,7 +154,7 @@ static u64 head_of(struct snap *s, const struct layout *l, u64 node)
 
 		if (kmem_getv(s->k, g, 2) || g[1].err)
 			return 0;
-		if (g[0].err || !on_stack_of(s, task_find(s, g[0].val), at))
+		if (g[0].err || !task_stack_holds(s, task_find(s, g[0].val), at))
 			return at;
 		at = g[1].val;
 		if (at == node)
@@ -209,7 +202,7 @@ static int by_words(struct snap *s, const struct ktask *t, enum klock_kind kind,
 		if (!kmem_is_kernel_ptr(words[i]) || words[i] & 7 ||
 		    kmem_get(s->k, words[i], layouts[kind].first, &first) ||
 		    kmem_get(s->k, first, layouts[kind].waiter_task, &task) ||
-		    !on_stack_of(s, task_find(s, task), first))
+		    !task_stack_holds(s, task_find(s, task), first))
 			continue;
 		if (queues(s, ret, t->r.task))
 			return 0;
@@ -245,10 +238,20 @@ static int by_stack(struct snap *s, const struct ktask *t, struct klock *ret)
 	return -ENOENT;
 }
 
+int lock_walk(struct snap *s, const struct klock *l, lock_waiter_fn fn, void *arg)
+{
+	return (rt_locks_available(s->k) ? rt_lock_walk : walk_list)(s, l, fn, arg);
+}
+
+static int by_rt_mutex(struct snap *s, const struct ktask *t, struct klock *ret)
+{
+	return rt_locks_available(s->k) ? rt_lock_of_task(s, t, ret) : -ENOENT;
+}
+
 int lock_of_task(struct snap *s, const struct ktask *t, struct klock *ret)
 {
 	*ret = (struct klock){ 0 };
-	if (!by_blocker(s, t, ret) || !by_stack(s, t, ret)) {
+	if (!by_rt_mutex(s, t, ret) || !by_blocker(s, t, ret) || !by_stack(s, t, ret)) {
 		lock_read_owner(s, ret);
 		return 0;
 	}
@@ -256,13 +259,13 @@ int lock_of_task(struct snap *s, const struct ktask *t, struct klock *ret)
 }
 
 /* A count that was not read (an image without it) leaves the owner word alone to say it. */
-static void read_rwsem(struct snap *s, struct klock *l)
+static int read_rwsem(struct snap *s, struct klock *l)
 {
 	struct kget g[] = { { l->addr, KF_RWSEM_OWNER, 0, 0 }, { l->addr, KF_RWSEM_COUNT, 0, 0 } };
 	u64 readers;
 
 	if (kmem_getv(s->k, g, 2) || g[0].err)
-		return;
+		return -EFAULT;
 	readers = g[1].err ? 0 : g[1].val >> READER_SHIFT;
 	if (g[0].val & OWNER_READER && (g[1].err || !(g[1].val & WRITER_LOCKED))) {
 		l->mode = MODE_READ;
@@ -271,23 +274,45 @@ static void read_rwsem(struct snap *s, struct klock *l)
 		l->mode = MODE_WRITE;
 	}
 	l->owner = g[0].val & ~OWNER_FLAGS;
+	return 0;
 }
 
-void lock_read_owner(struct snap *s, struct klock *l)
+static int read_mutex(struct snap *s, struct klock *l)
 {
 	u64 owner;
+	int err = kmem_get(s->k, l->addr, KF_MUTEX_OWNER, &owner);
+
+	if (err)
+		return err;
+	l->owner = owner & ~OWNER_FLAGS;
+	l->mode = MODE_WRITE;
+	return 0;
+}
+
+int lock_read_owner(struct snap *s, struct klock *l)
+{
+	int err;
 
 	l->owner = 0;
 	l->readers = 0;
 	l->mode = MODE_UNKNOWN;
-	if (l->kind == KLOCK_RWSEM) {
-		read_rwsem(s, l);
-	} else if (!kmem_get(s->k, l->addr, KF_MUTEX_OWNER, &owner)) {
-		l->owner = owner & ~OWNER_FLAGS;
-		l->mode = MODE_WRITE;
-	}
+	if (rt_locks_available(s->k))
+		err = rt_lock_read_owner(s, l);
+	else
+		err = l->kind == KLOCK_RWSEM ? read_rwsem(s, l) : read_mutex(s, l);
 	if (!task_find(s, l->owner)) {
 		l->owner = 0;
 		l->mode = l->mode == MODE_READ ? MODE_READ : MODE_UNKNOWN;
 	}
+	return err;
+}
+
+bool locks_have_owners(const struct kmem *k)
+{
+	return kmem_has(k, KF_RWSEM_OWNER) || rt_locks_available(k);
+}
+
+bool locks_have_queues(const struct kmem *k)
+{
+	return has_layout(k, KLOCK_RWSEM) || rt_locks_available(k);
 }

@@ -136,6 +136,12 @@ struct kspan {
 	u64 addr, len;
 };
 
+/* Return addresses that were looked at, and what they are: see rt_locks.c. */
+struct lock_calls {
+	u64 addr[64];
+	u8 call[64];
+};
+
 struct told_hold;
 
 /* Who of this machine has to answer what a block device was asked. */
@@ -192,6 +198,7 @@ struct snap {
 	u32 nr_told_holds;
 	struct disk_server *servers; /* see servers.c */
 	u32 nr_servers;
+	struct lock_calls lock_calls;
 	struct kspan *seen; /* kernel memory whose references to busy pages are explained */
 	u32 nr_seen;
 	s32 err; /* first error of the sink, or -ENOMEM; ends the snapshot */
@@ -228,6 +235,8 @@ const char *task_stack_any(const struct ktask *t, const char *const *functions);
 bool task_is_asleep(const struct ktask *t);
 /* The live part of a sleeping task's kernel stack: n words from *start on, until the next call. */
 const u64 *task_stack_words(struct snap *s, const struct ktask *t, u32 *n, u64 *start);
+/* Whether an address is on the task's kernel stack; false also for NULL. */
+bool task_stack_holds(const struct snap *s, const struct ktask *t, u64 addr);
 /* Whether one of these words is the address. */
 bool task_stack_names(struct snap *s, const struct ktask *t, u64 addr);
 
@@ -541,14 +550,24 @@ struct klock {
 };
 /* The lock that a sleeping task is queued for. 0, or -ENOENT when none was found. */
 int lock_of_task(struct snap *s, const struct ktask *t, struct klock *ret);
-/* Fills in who has the lock now. */
-void lock_read_owner(struct snap *s, struct klock *l);
+/* Fills in who has the lock now. 0, or -errno when its memory cannot be read. */
+int lock_read_owner(struct snap *s, struct klock *l);
+/* Whether this kernel's locks can be read so. */
+bool locks_have_owners(const struct kmem *k);
+bool locks_have_queues(const struct kmem *k);
 /*
  * Calls fn for each task in the queue of a lock, the first one first, until it returns other than 0,
  * which is returned. -EFAULT when the queue is torn, -E2BIG when it has no end.
  */
 typedef int (*lock_waiter_fn)(void *arg, u64 task, bool shared);
 int lock_walk(struct snap *s, const struct klock *l, lock_waiter_fn fn, void *arg);
+
+/* --- rt_locks.c: the same for locks of PREEMPT_RT, for which nobody else looks */
+bool rt_locks_available(const struct kmem *k);
+/* As lock_of_task(), but without the owner. */
+int rt_lock_of_task(struct snap *s, const struct ktask *t, struct klock *ret);
+int rt_lock_read_owner(struct snap *s, struct klock *l);
+int rt_lock_walk(struct snap *s, const struct klock *l, lock_waiter_fn fn, void *arg);
 
 /* --- lock_names.c */
 /* What a lock is: fills name, of and file as far as they can be told, and tells the file. */

@@ -26,11 +26,6 @@
 #define DAX_SHIFT 4
 #define PMD_PAGES 512
 
-#define OWNER_READER 1ULL /* RWSEM_READER_OWNED, kernel/locking/rwsem.c */
-#define OWNER_FLAGS  7ULL
-
-#define TEXT_FIRST 0xffffffff80000000ULL /* kernel and modules, Documentation/arch/x86/x86_64/mm */
-
 enum {
 	LOOKS = 3,
 	LOOK_US = 5000,
@@ -132,7 +127,7 @@ static int name_words(struct snap *s, struct stack *st)
 	int err;
 
 	for (u32 i = 0; i < st->n; i++) {
-		if (st->words[i] < TEXT_FIRST || !kmem_is_kernel_ptr(st->words[i]))
+		if (st->words[i] < ARCH_TEXT_FIRST || !kmem_is_kernel_ptr(st->words[i]))
 			continue;
 		at[n] = i;
 		addrs[n++] = st->words[i];
@@ -178,10 +173,9 @@ static struct stack *read_stack(struct snap *s, const struct ktask *t)
 
 static bool owns(struct snap *s, const struct ktask *t, u64 inode)
 {
-	u64 owner;
+	struct klock l = { .addr = kmem_at(s->k, inode, KF_INODE_RWSEM), .kind = KLOCK_RWSEM };
 
-	return !kmem_get(s->k, kmem_at(s->k, inode, KF_INODE_RWSEM), KF_RWSEM_OWNER, &owner) &&
-	       !(owner & OWNER_READER) && (owner & ~OWNER_FLAGS) == t->r.task;
+	return !lock_read_owner(s, &l) && l.mode == MODE_WRITE && l.owner == t->r.task;
 }
 
 struct search {
@@ -300,7 +294,7 @@ static bool available(const struct snap *s)
 	const struct kmem *k = s->k;
 
 	return s->arch.regs_off && s->arch.vmemmap && s->pgmaps.n && xarray_available(k) &&
-	       kmem_has(k, KF_TASK_STATE) && kmem_has(k, KF_RWSEM_OWNER) &&
+	       kmem_has(k, KF_TASK_STATE) && locks_have_owners(k) &&
 	       kmem_has(k, KF_MAPPING_I_PAGES);
 }
 

@@ -222,6 +222,13 @@ const u64 *task_stack_words(struct snap *s, const struct ktask *t, u32 *n, u64 *
 	return words;
 }
 
+bool task_stack_holds(const struct snap *s, const struct ktask *t, u64 addr)
+{
+	u64 size = s->arch.stack_size ? s->arch.stack_size : 16384;
+
+	return t && addr >= t->r.stack && addr < t->r.stack + size;
+}
+
 bool task_stack_names(struct snap *s, const struct ktask *t, u64 addr)
 {
 	u64 start;

@@ -59,13 +59,6 @@ static u64 key_page(struct snap *s, u64 key, s64 *idle_refs)
 	return page_is_fsdax(s, key - in_page) ? key - in_page : 0;
 }
 
-static bool on_own_stack(const struct snap *s, const struct ktask *t, u64 wbqe)
-{
-	u64 size = s->arch.stack_size ? s->arch.stack_size : 16384;
-
-	return wbqe >= t->r.stack && wbqe < t->r.stack + size;
-}
-
 int waits_add(struct snap *s, struct kwait w)
 {
 	int err = array_grow(&s->waits, s->nr_waits, sizeof(w));
@@ -102,7 +95,7 @@ static int take_entry(struct snap *s, const struct entry *e)
 	if (!page)
 		return 0;
 	/* one that was awake when the tasks were listed has no stack that tells what it does */
-	if (!t || !task_is_asleep(t) || !on_own_stack(s, t, e->wbqe) ||
+	if (!t || !task_is_asleep(t) || !task_stack_holds(s, t, e->wbqe) ||
 	    read_entry(s, e->wbqe, &again) || memcmp(&again, e, sizeof(again)))
 		return -ESTALE;
 	if (add_page(s, page, idle_refs, &w.page))

@@ -96,11 +96,9 @@ static void take_inode_lock(struct queues *qs, const struct kwait *w)
 {
 	struct klock l = { .addr = kmem_at(qs->s->k, w->inode, KF_INODE_RWSEM),
 			   .kind = KLOCK_RWSEM };
-	u64 owner;
-	bool readable = !kmem_get(qs->s->k, l.addr, KF_RWSEM_OWNER, &owner);
+	int err = lock_read_owner(qs->s, &l);
 
-	lock_read_owner(qs->s, &l);
-	take_queue(qs, &l, readable ? 0 : w->task, true);
+	take_queue(qs, &l, err ? w->task : 0, true);
 }
 
 /* A task that sleeps for a lock is in state D; told ones may do so interruptibly. */
@@ -187,11 +185,7 @@ static void tell_all(struct queues *qs)
 
 bool walk_queued_available(const struct snap *s)
 {
-	const struct kmem *k = s->k;
-
-	return kmem_has(k, KF_INODE_RWSEM) && kmem_has(k, KF_RWSEM_WAITER_LIST) &&
-	       kmem_has(k, KF_RWSEM_WAITER_TASK) &&
-	       (kmem_has(k, KF_RWSEM_WAIT_LIST) || kmem_has(k, KF_RWSEM_FIRST_WAITER));
+	return kmem_has(s->k, KF_INODE_RWSEM) && locks_have_queues(s->k);
 }
 
 int walk_queued(struct snap *s)
