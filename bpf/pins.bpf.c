@@ -51,14 +51,6 @@ struct {
 	__type(value, u64);
 } lost SEC(".maps");
 
-/* A new entry is too large for the BPF stack. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct pin_page);
-} blank SEC(".maps");
-
 static __always_inline void count_loss(u32 which, u64 n)
 {
 	u64 *sum = bpf_map_lookup_elem(&lost, &which);
@@ -102,26 +94,32 @@ static __always_inline void start_again(struct pin_page *p, const struct pin_cou
 		p->takers[i].task = 0;
 }
 
+/*
+ * In a function of its own, as the entry takes half of the stack. Not in a map for each CPU: where the
+ * kernel is preemptible, so is a program of a trampoline, and another task of the CPU may run it.
+ */
+static __noinline int add_entry(u64 *key, const struct pin_counts *now)
+{
+	struct pin_page fresh = { .before = *now };
+
+	/* another CPU may have made it by now */
+	return bpf_map_update_elem(&pinned, key, &fresh, BPF_NOEXIST);
+}
+
 /* The entry of a page, made if there is none. */
 static __always_inline struct pin_page *entry_of(u64 key, u64 head)
 {
 	struct pin_page *p = bpf_map_lookup_elem(&pinned, &key);
 	struct pin_counts now;
-	u32 zero = 0;
 
 	read_counts(&now, head);
-	if (p) {
-		if (pin_refs(&now, idle_refs, key & PIN_KIND_MASK, one_kind) <= 0)
-			start_again(p, &now);
-		return p;
+	if (!p) {
+		add_entry(&key, &now);
+		return bpf_map_lookup_elem(&pinned, &key);
 	}
-	p = bpf_map_lookup_elem(&blank, &zero);
-	if (!p)
-		return NULL;
-	p->before = now;
-	/* another CPU may have made it by now */
-	bpf_map_update_elem(&pinned, &key, p, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&pinned, &key);
+	if (pin_refs(&now, idle_refs, key & PIN_KIND_MASK, one_kind) <= 0)
+		start_again(p, &now);
+	return p;
 }
 
 static __always_inline s32 stack_of(void *regs)
