@@ -396,6 +396,7 @@ struct fact_session {
 	u32 dax_mounts;        /* mounted filesystems that can hold DAX files */
 	u32 dax_devices;       /* fsdax page ranges (dev_pagemap of type MEMORY_DEVICE_FS_DAX) */
 	bool coherent_idle;    /* a wait seen with an idle page was idle on every re-read */
+	bool readers_pass;     /* a reader does not queue behind a writer that waits for others */
 	/*
 	 * All struct pages of these devices were looked at for references: how many of them, in one
 	 * look or, of daxtop, in several; those that are left; and how long this look took for it,

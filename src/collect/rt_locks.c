@@ -113,8 +113,9 @@ static enum call call_of(const char *frame)
 	} calls[] = {
 		{ "down_read", CALL_READ },          { "__down_read", CALL_READ },
 		{ "__rwbase_read_lock", CALL_READ }, { "down_write", CALL_WRITE },
-		{ "__down_write", CALL_WRITE },      { "mutex_lock", CALL_MUTEX },
-		{ "_mutex_lock", CALL_MUTEX },       { "rt_mutex_lock", CALL_MUTEX },
+		{ "__down_write", CALL_WRITE },      { "rwbase_write_lock", CALL_WRITE },
+		{ "mutex_lock", CALL_MUTEX },        { "_mutex_lock", CALL_MUTEX },
+		{ "rt_mutex_lock", CALL_MUTEX },
 	};
 
 	for (size_t i = 0; frame && i < sizeof(calls) / sizeof(*calls); i++)
@@ -267,18 +268,31 @@ static bool is_queued(struct snap *s, u64 rtmutex, u64 waiter)
 	return !kmem_getv(s->k, g, 2) && (g[0].val == node || g[1].val == node);
 }
 
+/*
+ * What a rt_mutex is part of. Where the function that was called is not known, such as for the lock of
+ * a futex, it is a rw_semaphore if the count before it says that a writer has it.
+ */
+static enum klock_kind kind_of(struct snap *s, enum call call, u64 rtmutex)
+{
+	struct klock l = { .addr = kmem_container(s->k, rtmutex, KF_RWSEM_RTMUTEX),
+			   .kind = KLOCK_RWSEM };
+	struct state st;
+
+	if (call == CALL_OTHER)
+		return !read_state(s, &l, &st) && st.readers == WRITER_BIAS ? KLOCK_RWSEM :
+									      KLOCK_MUTEX;
+	return call == CALL_MUTEX ? KLOCK_MUTEX : KLOCK_RWSEM;
+}
+
 static int by_waiter(struct snap *s, const struct ktask *t, u64 waiter, struct klock *ret)
 {
 	struct kget g[] = { { waiter, KF_RT_WAITER_TASK, 0, 0 },
 			    { waiter, KF_RT_WAITER_LOCK, 0, 0 } };
-	enum call call;
 
 	if (!task_stack_holds(s, t, waiter) || kmem_getv(s->k, g, 2) || g[0].err || g[1].err ||
 	    g[0].val != t->r.task || !is_queued(s, g[1].val, waiter))
 		return -ENOENT;
-	call = call_around(s, t, waiter);
-	/* of what is not known, such as the lock of a futex, no more than its owner is told */
-	ret->kind = call == CALL_READ || call == CALL_WRITE ? KLOCK_RWSEM : KLOCK_MUTEX;
+	ret->kind = kind_of(s, call_around(s, t, waiter), g[1].val);
 	ret->addr = kmem_container(s->k, g[1].val, rtmutex_field(ret->kind));
 	return 0;
 }

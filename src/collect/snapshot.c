@@ -264,6 +264,7 @@ static int look(struct snap *s)
 		pins_tell_losses(s, trace->pins);
 	session.session.dax_devices = s->pgmaps.n;
 	session.session.coherent_idle = idle_is_coherent(s);
+	session.session.readers_pass = rt_locks_available(s->k);
 	snap_emit(s, &session);
 	return s->err;
 }

@@ -83,11 +83,13 @@ static void explain_nobody(struct verdict *v)
 /* A fault also keeps the invalidate lock of the file, shared. */
 static void explain_reach(struct verdict *v)
 {
+	bool on_lock = v->wait->w.on == ON_LOCK;
 	struct strbuf sb = { 0 };
 
-	if (!v->wait->nr_holds || v->wait->holds[0]->h.how != HOW_FAULT)
+	if (!v->wait->nr_holds || v->wait->holds[0]->h.how != HOW_FAULT ||
+	    (on_lock && wfg_session(v->g)->readers_pass))
 		return;
-	if (v->wait->w.on == ON_LOCK)
+	if (on_lock)
 		sb_puts(&sb, "Page faults of the file that come later sleep behind this wait, "
 			     "whatever page they need.");
 	else

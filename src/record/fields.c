@@ -100,6 +100,7 @@ static const struct field session_fields[] = {
 	FIELD("dax_mounts", U32, session.dax_mounts, .always = true),
 	FIELD("dax_devices", U32, session.dax_devices, .always = true),
 	FIELD("coherent_idle", BOOL, session.coherent_idle, .always = true),
+	FIELD("readers_pass", BOOL, session.readers_pass),
 	FIELD("pins_pages", U64, session.pins_pages),
 	FIELD("pins_left", U64, session.pins_left),
 	FIELD("pins_ns", U64, session.pins_ns),

@@ -145,6 +145,20 @@ static void truncate_behind_a_fault(void **state)
 	assert_int_equal(findings_exit_status(s->g, &s->f), 10);
 }
 
+/* With PREEMPT_RT the next fault finds the lock still shared. */
+static void readers_pass_a_writer_that_waits(void **state)
+{
+	struct scene *s = *state;
+
+	wait_for(s, ON_LOCK);
+	hold_entry(s, HOW_FAULT, "dm-0 (slow)");
+	s->session.readers_pass = true;
+	scene_diagnose(s);
+	assert_int_equal(s->f.f[0].code, FINDING_ENTRY_LOCK);
+	for (u32 i = 0; i < s->f.f[0].impact.n; i++)
+		assert_null(strstr(s->f.f[0].impact.s[i], "come later"));
+}
+
 /* One command lets both go on. */
 static void two_faults_on_one_device(void **state)
 {
@@ -262,6 +276,7 @@ int main(void)
 		TEST(nobody_has_it),
 		TEST(likely_is_no_exact),
 		TEST(truncate_behind_a_fault),
+		TEST(readers_pass_a_writer_that_waits),
 		TEST(two_faults_on_one_device),
 		TEST(a_lock_that_nobody_was_seen_to_have),
 		TEST(unbinding_waits_for_a_page),
