@@ -18,7 +18,7 @@
 
 enum {
 	DEV_WORDS = 16,      /* of a struct fuse_dev */
-	CHAN_WORDS = 4,      /* of a struct fuse_chan: as far as conn */
+	CHAN_WORDS = 8,      /* of a struct fuse_chan: as far as conn, behind a spinlock_t */
 	HEADS_WORDS = 512,   /* fuse_pqueue.processing is 256 list heads; fuse_conn is smaller */
 	REQUEST_WORDS = 12,  /* of a struct fuse_req: as far as args */
 	ARGS_WORDS = 64,     /* of a struct fuse_io_args */
@@ -269,6 +269,18 @@ static void walk_heads(struct search *w, u64 object)
 	}
 }
 
+/* Each by itself: the object may be smaller and end at memory that cannot be read. */
+static void read_behind(struct search *w, struct device *d, u32 word)
+{
+	struct kread r[CHAN_WORDS];
+
+	for (u32 i = 0; i < CHAN_WORDS; i++)
+		r[i] = (struct kread){ .addr = d->words[word] + i * sizeof(u64),
+				       .dst = &d->behind[word][i],
+				       .len = sizeof(u64) };
+	kmem_readv(w->s->k, r, CHAN_WORDS);
+}
+
 /* A connection may have several devices open, FUSE_DEV_IOC_CLONE. */
 static void find_devices(struct search *w)
 {
@@ -287,9 +299,8 @@ static void find_devices(struct search *w)
 		    kmem_read(w->s->k, private, d.words, sizeof(d.words)))
 			continue;
 		for (u32 j = 0; j < DEV_WORDS; j++)
-			if (kmem_is_kernel_ptr(d.words[j]) &&
-			    kmem_read(w->s->k, d.words[j], d.behind[j], sizeof(d.behind[j])))
-				memset(d.behind[j], 0, sizeof(d.behind[j]));
+			if (kmem_is_kernel_ptr(d.words[j]))
+				read_behind(w, &d, j);
 		w->s->err = array_grow(&w->devices, w->nr_devices, sizeof(d));
 		if (!w->s->err)
 			w->devices[w->nr_devices++] = d;
