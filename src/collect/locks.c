@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Which lock a task sleeps for, and who has it; with PREEMPT_RT see rt_locks.c. A task that waits for a rw_semaphore or a mutex has
+ * Which lock a task sleeps for, and who has it. A task that waits for a rw_semaphore or a mutex has
  * a waiter structure on its own stack, linked into the lock. Newer kernels say in the task where the
  * lock is; on the others the stack is searched for the structure, which leads to the lock. Either
  * way it counts only when it is so from both sides: the lock's queue has to name the task.
+ *
+ * Locks of PREEMPT_RT are others: see rt_locks.c.
  */
 #include <errno.h>
 

@@ -155,10 +155,12 @@ static enum call call_around(struct snap *s, const struct ktask *t, u64 place)
 	u64 at = (place - start) / sizeof(*words);
 	enum call call = CALL_OTHER;
 
-	for (u64 i = at; i < n && i < at + NEAR && !call; i++)
-		call = call_at(s, words[i]);
-	for (u64 i = at; i && i-- + NEAR > at && i < n && !call;)
-		call = call_at(s, words[i]);
+	if (at >= n)
+		return CALL_OTHER;
+	for (u64 i = 0; i < NEAR && at + i < n && !call; i++)
+		call = call_at(s, words[at + i]);
+	for (u64 i = 1; i < NEAR && i <= at && !call; i++)
+		call = call_at(s, words[at - i]);
 	return call;
 }
 
