@@ -267,6 +267,7 @@ static void test_hostile_lines(void **state)
 		"field enum:PG_head 100 0",
 		"field enum:FOLL_PIN 100000000 0",
 		"field enum:PG_head 4 4",
+		"field enum:FOLL_PIN 80000 4",
 		/* bytes */
 		"mem 0 ",
 		"mem 0 0",
