@@ -177,7 +177,6 @@ static void explain_doubt(struct strbuf *sb, const struct cycle_step *step,
 static void explain_steps(struct verdict *v)
 {
 	const struct cycle *c = &v->f->cycle;
-
 	struct strbuf more = { 0 };
 
 	for (u32 i = 0; i < c->n && i < STEPS; i++) {
