@@ -4,6 +4,7 @@
 import os
 import subprocess
 
+import devices
 import stage as st
 import verdict
 from calls import Fuse
@@ -24,7 +25,15 @@ class Served(DirectIO):
         if subprocess.run(["modprobe", "-q", *module]).returncode:
             raise Unavailable(f"this kernel has no {module[0]}")
         st.run("ip", "link", "set", "lo", "up")
+        if self.kind() == "nbd":
+            stage.at_end.append(self.disconnect)
         self.program = stage.start("hold_served", *self.call, stage.path, index)
+
+    @staticmethod
+    def disconnect():
+        """5.10 fails the I/O of a server that has ended half a minute later, or when told so."""
+        subprocess.run(["nbd-client", "-d", devices.Nbd.PATH], stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
 
     def truth(self):
         server = self.program.ready["server"]

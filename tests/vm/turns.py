@@ -28,7 +28,7 @@ VARIANTS = (
     "*/dio-p[r]*/*", "*/dio-pwritev/*", "*/dio-[rw]*/*", "*/tcp-splice-[hfno]*/*",
     "*/tcp-zerocopy-[fo]*/*", "*/tcp-splice-unaccepted/*", "*/socket-unaccepted/*",
     "*/socket-chain/*", "*/nbd-[di]*/*", "*/ext4-file-*/*", "*/vfat-file-*/*", "*/volume-aio/*",
-    "*/overlay-file-io_uring/*",
+    "*/overlay-file-*/*", "*/btrfs-file-*/*",
     "*/large-aio/*", "*/killed-aio/*", "*/no-leader-dio/*", "*/delay-[pi]*/*", "*/iomax-[pi]*/*",
     "*/process-vm-writev/*", "*/coredump-handler/*", "*/fuse-pread/*", "*/fuse-aio/*",
     "*/fuse-interrupted/*", "*/packet-gone/*", "*/packet-cork/*",
@@ -38,7 +38,7 @@ VARIANTS = (
     "xfs/io-worker/*",
     # what is far from the kernel, or takes long
     "*/recorded/*", "*/churn/*", "*/woken/*", "*/lease-limit/*", "*/innocents-rdma/*", "*/tree/*",
-    "*/deadlock-fuse/*", "*/deadlock-ublk/*", "*/deadlock-nbd-tcp/*", "*/deadlock-loop-fuse/*",
+    "*/deadlock-fuse/*", "*/deadlock-ublk/*", "*/deadlock-nbd*/*", "*/deadlock-loop*/*",
     "*/self-fuse/*", "*/self-nbd/*", "*/suspected/*", "*/taken-*/*", "xfs/traced/*", "xfs/traced-freed/*",
     "xfs/entry-lock/*", "xfs/invalidate-lock/*", "*/before-unbind/*", "*/traced-lost/*", "*/kvm/*",
     "*/vhost/*",
