@@ -9,6 +9,7 @@
 #include <bpf/libbpf.h>
 
 #include "util/array.h"
+#include "util/clock.h"
 #include "waits.skel.h"
 
 #define LOOPS_COST "a wait that a signal ends is told late and without its result"
@@ -275,6 +276,7 @@ int trace_read(struct snap *s, struct trace *t)
 	int err;
 
 	(void)s;
+	t->read_ns = clock_now();
 	/* the map first: a wait that ends now is then in both, and told as ended */
 	err = read_live(t);
 	ring_buffer__consume(t->ring);

@@ -53,6 +53,7 @@ struct trace {
 	struct trace_wait *live; /* what the kernel has, and whose it is */
 	u64 *live_tasks;
 	u32 nr_live;
+	u64 read_ns;              /* CLOCK_MONOTONIC when that was read */
 	u64 lost[TRACE_LOSS_MAX]; /* told so far */
 	struct named *names;      /* of addresses that were in stacks */
 	u32 nr_names;

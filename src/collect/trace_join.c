@@ -194,7 +194,7 @@ static bool may_wait(struct snap *s, const struct traced *w, const struct trace_
 static int judge_missing(struct snap *s, struct trace *t, struct traced *w,
 			 const struct trace_wait *l)
 {
-	u64 now = clock_now();
+	u64 now = t->read_ns;
 	bool recent = now < l->last_ns + NSEC_PER_SEC &&
 		      (!l->left_ns || now < l->left_ns + NSEC_PER_SEC);
 
