@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "need.h"
+
 #define PAGE  4096UL
 #define SPAN  (64 * PAGE)
 #define ROUND 3
@@ -25,14 +27,6 @@ static struct {
 	char *pages;
 	int pipe[2], sink, disk;
 } g;
-
-static void need(int ok, const char *what)
-{
-	if (ok)
-		return;
-	perror(what);
-	exit(1);
-}
 
 static unsigned long long now(void)
 {

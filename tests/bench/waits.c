@@ -17,6 +17,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "need.h"
+
 #define PAGE   4096UL
 #define SPAN   (64 * PAGE)
 #define ASLEEP 1000 /* us after which the thread sleeps */
@@ -27,14 +29,6 @@ static struct {
 	long turns;
 	sem_t held, punched;
 } g;
-
-static void need(int ok, const char *what)
-{
-	if (ok)
-		return;
-	perror(what);
-	exit(1);
-}
 
 static unsigned long page_of(long turn)
 {
