@@ -554,6 +554,9 @@ static void filtering(void **state)
 	assert_true(top_filter(&st->t, "--how socket"));
 	assert_int_equal(st->t.rows.waits, 0);
 	assert_shows(st, "The filter hides all of them");
+	press(st, 'c');
+	assert_shows(st, "The filter hides all of them");
+	press(st, 'c');
 	assert_true(top_filter(&st->t, "--how vmsplice,socket -p 1003,20911"));
 	assert_int_equal(st->t.rows.waits, 2);
 	assert_true(top_filter(&st->t, "seg.0042"));

@@ -19,6 +19,8 @@ void pane_verdict(struct top *t, struct canvas *c, struct area a);
 
 /* The tree with its head. */
 void pane_tree(struct top *t, struct canvas *c, struct area a);
+/* What to say where a wait should be. */
+const char *pane_why_empty(const struct top *t);
 
 /* Stacks of the selected wait and what helps; full: with nothing left out, scrolled. */
 void pane_detail(struct top *t, struct canvas *c, struct area a, bool full);

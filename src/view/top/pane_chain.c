@@ -240,7 +240,7 @@ static void draw_chain(struct chain *ch, const struct wfg_wait *w)
 			lines_add(&ch->t->lines, ATTR_DIM, "     |");
 	}
 	if (!ch->n)
-		lines_add(&ch->t->lines, ATTR_NORMAL, "Nobody waits.");
+		lines_add(&ch->t->lines, ATTR_NORMAL, pane_why_empty(ch->t));
 }
 
 void pane_chain(struct top *t, struct canvas *c, struct area a)

@@ -328,6 +328,14 @@ static void keep_in_sight(struct top *t, u32 h)
 		t->scroll = t->rows.n > h ? t->rows.n - h : 0;
 }
 
+const char *pane_why_empty(const struct top *t)
+{
+	if (!t->rows.hidden)
+		return "Nobody waits.";
+	return t->batch ? "The filter hides all of them." :
+			  "The filter hides all of them; Esc clears it.";
+}
+
 void pane_tree(struct top *t, struct canvas *c, struct area a)
 {
 	struct columns k = make_columns(c->w);
@@ -340,9 +348,7 @@ void pane_tree(struct top *t, struct canvas *c, struct area a)
 	draw_head(t, c, a.y, &k);
 	keep_in_sight(t, h);
 	if (!t->rows.n && h)
-		canvas_text(c, TREE_WIDTH, a.y + 1, c->w, ATTR_NORMAL,
-			    t->batch ? "The filter hides all of them." :
-				       "The filter hides all of them; Esc clears it.");
+		canvas_text(c, TREE_WIDTH, a.y + 1, c->w, ATTR_NORMAL, pane_why_empty(t));
 	for (u32 i = 0; i < h && t->scroll + i < t->rows.n; i++) {
 		r.y = a.y + 1 + i;
 		r.row = &t->rows.row[t->scroll + i];
