@@ -27,6 +27,17 @@ struct pipe {
 	u64 bufs;
 };
 
+/* A splice(2) that is in the middle of writing a pipe to a file. */
+struct splice {
+	u64 from; /* inode of the pipe */
+	u64 to;   /* struct file */
+};
+
+struct splices {
+	struct splice *v;
+	u32 n;
+};
+
 /* The pipes among the inodes from *at on, at most max; *at moves behind the last one looked at. */
 static u32 next_pipes(struct snap *s, u32 *at, struct pipe *p, u32 max)
 {
@@ -156,29 +167,47 @@ const char *pipe_name(struct snap *s, u64 inode)
 	return snap_text(s, "pipe:[%llu]", (unsigned long long)ino);
 }
 
-/* The file that splice(2) is in the middle of writing the pipe to, with the pipe's lock; 0 none. */
-static u64 spliced_to(struct snap *s, u64 inode)
+static u64 spliced_to(const struct splices *sp, u64 inode)
 {
-	for (u32 i = 0; i < s->tasks.n; i++) {
-		struct ktask *t = &s->tasks.v[i];
-		const struct arch_regs *regs;
-		u64 from;
-
-		if (!task_is_asleep(t) || !task_stack_has(t, "iter_file_splice_write"))
-			continue;
-		regs = task_regs(s, t);
-		if (regs && regs->syscall == SYS_splice &&
-		    !kmem_get(s->k, fd_file(s, t, regs->args[0]), KF_FILE_INODE, &from) &&
-		    from == inode)
-			return fd_file(s, t, regs->args[2]);
-	}
+	for (u32 i = 0; i < sp->n; i++)
+		if (sp->v[i].from == inode)
+			return sp->v[i].to;
 	return 0;
 }
 
-static void tell_hold(struct snap *s, const struct pipe *p, const struct hit *h)
+static int add_splice(struct snap *s, struct ktask *t, struct splices *sp)
+{
+	const struct arch_regs *regs = task_regs(s, t);
+	u64 from;
+	int err;
+
+	if (!regs || regs->syscall != SYS_splice ||
+	    kmem_get(s->k, fd_file(s, t, regs->args[0]), KF_FILE_INODE, &from))
+		return 0;
+	err = array_grow(&sp->v, sp->n, sizeof(*sp->v));
+	if (!err)
+		sp->v[sp->n++] = (struct splice){ from, fd_file(s, t, regs->args[2]) };
+	return err;
+}
+
+/* Who splices has the lock of its pipe meanwhile: there is one of each. 0 or -ENOMEM. */
+static int find_splices(struct snap *s, struct splices *sp)
+{
+	int err = 0;
+
+	for (u32 i = 0; i < s->tasks.n && !err; i++) {
+		struct ktask *t = &s->tasks.v[i];
+
+		if (task_is_asleep(t) && task_stack_has(t, "iter_file_splice_write"))
+			err = add_splice(s, t, sp);
+	}
+	return err;
+}
+
+static void tell_hold(struct snap *s, const struct pipe *p, const struct hit *h, u64 to)
 {
 	struct fact f = { .type = FACT_HOLD };
-	u64 via, to = spliced_to(s, p->inode);
+	u64 via;
 	struct fact_releaser *releasers = fds_releasers(s, p->inode, &f.hold.nr_releasers, &via);
 
 	exits_mark(s, h->page->inode, releasers, f.hold.nr_releasers);
@@ -212,7 +241,7 @@ static bool pipe_changed(struct snap *s, const struct pipe *p)
 	       g[2].val != p->addr;
 }
 
-static void look_into(struct snap *s, const struct pipe *p)
+static void look_into(struct snap *s, const struct pipe *p, const struct splices *sp)
 {
 	struct hit hits[HITS_MAX];
 	size_t size = (size_t)p->ring_size * s->k->field[KF_PIPE_BUF].off;
@@ -231,7 +260,7 @@ static void look_into(struct snap *s, const struct pipe *p)
 			snap_lost(s, LOSS_TORN, "pipe buffers", 1);
 		else
 			for (u32 i = 0; i < n; i++)
-				tell_hold(s, p, &hits[i]);
+				tell_hold(s, p, &hits[i], spliced_to(sp, p->inode));
 		snap_saw(s, p->bufs, n ? size : 0);
 	}
 	free(ring);
@@ -243,7 +272,7 @@ static bool is_sane(const struct pipe *p)
 	       p->head - p->tail <= p->ring_size && kmem_is_kernel_ptr(p->bufs);
 }
 
-static void look_at(struct snap *s, struct pipe *p)
+static void look_at(struct snap *s, struct pipe *p, const struct splices *sp)
 {
 	struct kget g[] = {
 		{ p->addr, KF_PIPE_RING_SIZE, 0, 0 },
@@ -254,7 +283,7 @@ static void look_at(struct snap *s, struct pipe *p)
 	p->ring_size = g[0].val;
 	p->bufs = g[1].val;
 	if (is_sane(p))
-		look_into(s, p);
+		look_into(s, p, sp);
 	else
 		snap_lost(s, LOSS_TORN, "pipe buffers", 1);
 }
@@ -273,16 +302,18 @@ bool walk_pipes_available(const struct snap *s)
 
 int walk_pipes(struct snap *s)
 {
+	struct splices sp = { NULL, 0 };
 	struct pipe p[BATCH];
 	u32 at = 0, n;
-	int err = 0;
+	int err = find_splices(s, &sp);
 
 	while (!err && !s->err && (n = next_pipes(s, &at, p, BATCH))) {
 		err = read_addrs(s, p, n);
 		err = err ? err : read_fill(s, p, n);
 		for (u32 i = 0; i < n && !err && !s->err; i++)
 			if (p[i].head != p[i].tail)
-				look_at(s, &p[i]);
+				look_at(s, &p[i], &sp);
 	}
+	free(sp.v);
 	return err;
 }
