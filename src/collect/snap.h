@@ -34,6 +34,7 @@ struct ktask {
 	const char *frames[REC_STACK_DEPTH]; /* "name+0xoff/0xsize [module]", NULL unknown */
 	struct arch_regs regs;               /* read on demand: see task_regs() */
 	s32 regs_err;                        /* 1 not read yet, 0 or -errno */
+	const struct fact_stack *ustack;     /* read on demand: see ustack_read(); NULL not yet */
 	bool told;                           /* its fact was emitted */
 	bool queued;                         /* it is in the queue of a lock, see walk_queued.c */
 };

@@ -85,7 +85,8 @@ static void note_seen(struct snap *s, struct traced *w, const struct kwait *k)
 	w->seen = true;
 	w->op = k->spins || k->traced ? k->op : op_of(s, task);
 	learn_path(s, w, k->inode);
-	learn_ustack(s, w, task);
+	if (s->opts->user_stacks)
+		learn_ustack(s, w, task);
 }
 
 /* Whether its task looked at one page again and again, since the last look or its beginning. */
@@ -279,10 +280,10 @@ static void fill_stacks(struct snap *s, struct trace *t, const struct traced *w,
 		e->kstack.why_missing = "it was not kept";
 	if (w->ustack.n)
 		e->ustack = w->ustack;
-	else if (w->began)
-		name_ustack(s, t, w, &e->ustack);
-	else
+	else if (!w->began)
 		e->ustack.why_missing = "it was not kept";
+	else if (s->opts->user_stacks)
+		name_ustack(s, t, w, &e->ustack);
 }
 
 /* It is over, and the record of that was lost. */

@@ -285,7 +285,7 @@ static void name_frames(struct snap *s, struct ktask *t, struct unwind *u, struc
 	}
 }
 
-void ustack_read(struct snap *s, struct ktask *t, struct fact_stack *ret)
+static void unwind_task(struct snap *s, struct ktask *t, struct fact_stack *ret)
 {
 	static struct unwind u;
 	u64 pgd;
@@ -300,6 +300,21 @@ void ustack_read(struct snap *s, struct ktask *t, struct fact_stack *ret)
 	} else {
 		ret->why_missing = "its registers are not readable";
 	}
+}
+
+void ustack_read(struct snap *s, struct ktask *t, struct fact_stack *ret)
+{
+	struct fact_stack *kept;
+
+	if (t->ustack) {
+		*ret = *t->ustack;
+		return;
+	}
+	unwind_task(s, t, ret);
+	kept = arena_alloc(&s->arena, 1, sizeof(*kept));
+	if (kept)
+		*kept = *ret;
+	t->ustack = kept;
 }
 
 void ustack_name(struct snap *s, struct ktask *t, const u64 *addrs, u32 n, struct fact_stack *ret)
