@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "collect/mm.h"
-#include "collect/task_flags.h"
 #include "util/array.h"
 
 #define REQ_OP_MASK 0xff /* include/linux/blk_types.h */
@@ -241,30 +240,17 @@ static void take_request(struct snap *s, struct symbol_cache *c, struct io_owner
 		o->task = task_of_stack(s, g[1].val);
 }
 
-static bool is_live(const struct ktask *t)
-{
-	return !(t->r.state & (EXIT_ZOMBIE | EXIT_DEAD));
-}
-
 /* I/O outlives the thread that submitted it: then another one stands for the process, if any. */
 static void find_live(struct snap *s, struct io_owner *o)
 {
-	const struct ktask *t = task_find(s, o->task);
+	struct ktask *t = task_find(s, o->task);
+	const struct ktask *live = t ? task_live(s, t) : NULL;
 	u64 exit_state;
 
-	if (t && is_live(t))
-		return;
 	/* of a task that is waited for no more, the request keeps the task_struct */
-	o->gone = t || (!kmem_get(s->k, o->task, KF_TASK_EXIT_STATE, &exit_state) && exit_state);
-	o->task = 0;
-	for (u32 i = 0; t && i < s->tasks.n && o->gone; i++) {
-		const struct ktask *other = &s->tasks.v[i];
-
-		if (other->r.tgid != t->r.tgid || !is_live(other))
-			continue;
-		o->task = other->r.task;
-		o->gone = false;
-	}
+	o->gone = !live &&
+		  (t || (!kmem_get(s->k, o->task, KF_TASK_EXIT_STATE, &exit_state) && exit_state));
+	o->task = live ? live->r.task : 0;
 }
 
 struct io_owner bio_owner(struct snap *s, struct symbol_cache *c, const struct kbio *bio)

@@ -224,6 +224,8 @@ const char *snap_text(struct snap *s, const char *fmt, ...) __attribute__((forma
 int tasks_load(struct snap *s); /* 0 or -errno */
 void tasks_free(struct ktasks *t);
 struct ktask *task_find(struct snap *s, u64 addr); /* NULL when there is none */
+/* The task, or if it has exited another one of its process that has not; NULL none. */
+struct ktask *task_live(struct snap *s, struct ktask *t);
 /* Registers at kernel entry, read once. NULL for kernel threads and unreadable ones. */
 const struct arch_regs *task_regs(struct snap *s, struct ktask *t);
 /* "ext4_setattr.isra.0+0x1/0x2 [ext4]", a text of ktask.frames, is function "ext4_setattr". */

@@ -141,6 +141,21 @@ struct ktask *task_find(struct snap *s, u64 addr)
 	return NULL;
 }
 
+static bool has_exited(const struct ktask *t)
+{
+	return t->r.state & (EXIT_ZOMBIE | EXIT_DEAD);
+}
+
+struct ktask *task_live(struct snap *s, struct ktask *t)
+{
+	if (!has_exited(t))
+		return t;
+	for (u32 i = 0; i < s->tasks.n; i++)
+		if (s->tasks.v[i].r.tgid == t->r.tgid && !has_exited(&s->tasks.v[i]))
+			return &s->tasks.v[i];
+	return NULL;
+}
+
 struct ktask *task_of_mm(struct snap *s, u64 mm, u32 i)
 {
 	u32 lo = 0, hi = s->tasks.n;

@@ -16,12 +16,12 @@ struct taken {
 	u32 kind;
 };
 
-/* Who took it and is still there. */
+/* Who took it and can still be ended. */
 static struct ktask *task_of(struct snap *s, const struct pin_taker *by)
 {
 	struct ktask *t = task_find(s, by->task);
 
-	return t && t->r.start_ns == by->start_ns && t->r.tid == by->tid ? t : NULL;
+	return t && t->r.start_ns == by->start_ns && t->r.tid == by->tid ? task_live(s, t) : NULL;
 }
 
 static struct ktask *leader_of(struct snap *s, struct ktask *t)
@@ -32,6 +32,7 @@ static struct ktask *leader_of(struct snap *s, struct ktask *t)
 	if (kmem_get(s->k, t->r.task, KF_TASK_GROUP_LEADER, &addr))
 		return t;
 	leader = task_find(s, addr);
+	leader = leader ? task_live(s, leader) : NULL;
 	return leader ? leader : t;
 }
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Hangs that are recorded while they last: the recording says what the live run said."""
 
+import difflib
+import itertools
 import os
 import shutil
 import signal
@@ -13,6 +15,7 @@ from stage import Mismatch
 from variations import WithVerdict
 
 CASE, WATCH, READABLE = "/run/case.dxt", "/run/watch.dxt", "/run/readable.dxt"
+DIFFERENCES_SHOWN = 20
 
 
 class Recorded(WithVerdict):
@@ -71,5 +74,8 @@ class Recorded(WithVerdict):
 
 
 def same(live, replayed):
+    """Both are a status, a document as text, and errors."""
     if live != replayed:
-        raise Mismatch(f"live: {live!r}; replayed: {replayed!r}")
+        texts = ["\n".join(map(str, told)).splitlines() for told in (live, replayed)]
+        lines = difflib.unified_diff(*texts, "live", "replayed", n=0, lineterm="")
+        raise Mismatch("; ".join(itertools.islice(lines, DIFFERENCES_SHOWN)))

@@ -12,7 +12,7 @@ from stage import Mismatch, Unavailable
 from traced import SECOND, Watch
 
 MODES = ("before", "after")
-CASE = "/run/watched.dxt"
+EARLY_CASE, CASE = "/run/watched-early.dxt", "/run/watched.dxt"
 # References that get_user_pages() takes, where hooks see it: not the copies that tee(2) makes of one.
 PINS = {"vmsplice", "socket", "direct_io", "aio", "io_uring"}
 # Hooks keep as many tasks of a page, and 1024 references of it may be one of FOLL_PIN.
@@ -38,7 +38,7 @@ class Session(boot.Session):
     def begin(self, scenario, stage):
         self.scenario = scenario
         if self.mode == "before":
-            self.early = Watch(self, "-e", "-w", CASE, *scenario.options)
+            self.early = Watch(self, "-e", "-w", EARLY_CASE, *scenario.options)
             stage.at_end.append(self.early.__exit__)
             self.early.hooked()
 
@@ -47,14 +47,14 @@ class Session(boot.Session):
         if by or "-r" in options:
             return super().ask(*options, by=by)
         if self.early and options == self.scenario.options:
-            watch, self.early, self.from_early = self.early, None, True
+            case, watch, self.early, self.from_early = EARLY_CASE, self.early, None, True
         else:
-            watch = Watch(self, "-e", "-w", CASE, *options)
+            case, watch = CASE, Watch(self, "-e", "-w", CASE, *options)
         with watch:
             told = watch.end() if self.from_early else watch.hooked().end()
         if not watch.gone():
             raise Mismatch("the watch left something in the kernel")
-        same(told, self.daxtrace("-J", "-k", "-e", "-r", CASE))
+        same(told, self.daxtrace("-J", "-k", "-e", "-r", case))
         self.watched += 1
         return told
 
