@@ -65,6 +65,10 @@ static void phrase_strongest(struct strbuf *sb, const struct wfg_hold *h)
 		phrase_releasers(sb, h, NAMED);
 		sb_puts(sb, " in an unknown way");
 	}
+	if (!h->nr_releasers && h->h.taker_pid) {
+		sb_puts(sb, ", ");
+		phrase_taker(sb, &h->h);
+	}
 }
 
 /* Nobody pins the page, page table entries alone keep it busy. */

@@ -9,6 +9,7 @@ import stage as st
 import verdict
 from hang import Scenario
 from holder import PipeHolder
+from memscan import Unsearched
 from pipes import Kept
 from stage import Mismatch, Unavailable
 
@@ -157,13 +158,12 @@ class RDMA(Scenario):
         return truth
 
 
-class VirtualMachine(Scenario):
+class VirtualMachine(Unsearched):
     """
     A virtual machine has the page as memory, and a reference of it is found nowhere. The machine is
     a candidate and no more: ending it changes nothing.
     """
     filesystems = ("ext4",)
-    options = ("--search=off",)
 
     def __init__(self, act):
         super().__init__(act, "truncate", [Kept("request")])
@@ -176,10 +176,9 @@ class VirtualMachine(Scenario):
         self.machine = stage.start("hold_nothing", self.act, stage.path, self.index)
         super().stage(stage)
 
-    def truth(self, stage):
-        truth = super().truth(stage)
+    def unsearched(self, stage):
+        truth = super().unsearched(stage)
         truth.holders = [verdict.Holder("kvm", {self.machine.pid}, ("candidate",))]
-        truth.unseen = 1
         return truth
 
     def end_holders(self, stage, wait):

@@ -166,11 +166,14 @@ class AmongFreed(Searched):
 class Unsearched(Scenario):
     """Without the search nothing is known, and nobody may be named."""
 
+    def unsearched(self, stage):
+        truth = self.truth(stage)
+        truth.holders, truth.unseen = [], 1
+        return truth
+
     def prove(self, session, stage, log_name):
         if session.tool:
-            truth = self.truth(stage)
-            truth.holders, truth.unseen = [], 1
-            session.explain(log_name, [truth], "--search=off")
+            session.explain(log_name, [self.unsearched(stage)], "--search=off")
         self.end_bystander()
         self.end_holders(stage, None)
         self.proceeds(stage)

@@ -19,11 +19,11 @@ from stage import Mismatch
 
 
 class Pin:
-    """A page that an actor has put into a pipe."""
+    """A page in the pipe of an actor, which that one or another has put there."""
     frees_by_bio = False
 
-    def __init__(self, program, pipe=None):
-        self.program, self.pipe = program, pipe
+    def __init__(self, program, pipe=None, taker=None):
+        self.program, self.pipe, self.taker = program, pipe, taker or program
 
     def once_asleep(self, stage, index):
         pass
@@ -157,7 +157,7 @@ class ThreeParties(Deadlock):
         last.order(f"open r {full}")
         middle.line()
         middle.order(f"fill {full}")
-        self.holders = [Pin(middle, page)]
+        self.holders = [Pin(middle, page, pinner)]
         super().stage(stage)
         self.gets_stuck(last, f"call read {stage.path}")
         self.gets_stuck(middle, f"call put {full}", "S")

@@ -86,7 +86,7 @@ class Session(boot.Session):
         return bad
 
     def is_seen_taken(self, named):
-        programs = [holder.program for holder in self.scenario.holders]
+        programs = [getattr(holder, "taker", holder.program) for holder in self.scenario.holders]
         pids = set().union(*(program.family() for program in programs),
                            # a child that gave away what it took
                            ((program.ready or {}).get("taker") for program in programs))
