@@ -77,7 +77,8 @@ static void learn_taker(struct fact_hold *found, const struct fact_hold *taken)
 	found->kstack = taken->kstack;
 	if (taken->held_ns != FACT_UNKNOWN)
 		found->held_ns = taken->held_ns;
-	if (found->how == HOW_UNKNOWN)
+	/* what was in a pipe is elsewhere now, if it was found in an object of another kind */
+	if (found->how == HOW_UNKNOWN && family(taken->how) != HOW_VMSPLICE)
 		found->how = taken->how;
 	if (!found->detail)
 		found->detail = taken->detail;

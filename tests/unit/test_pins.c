@@ -284,6 +284,25 @@ static void candidate_was_not_found(void **state)
 	assert_int_equal(page->unattributed, 0);
 }
 
+/* Put into a pipe and found in an unknown object: it has been moved on, and no read(2) frees it. */
+static void moved_on_from_a_pipe(void **state)
+{
+	struct fact_hold h = make_hold(HOW_UNKNOWN, CONF_LIKELY);
+	struct fact_releaser rel = { .task = task_id(42), .fd = 5 };
+	struct scene *s = *state;
+	const struct wfg_hold *found;
+
+	h.object_kind = "slab";
+	h.object_id = "kmalloc-4k object 0x1";
+	scene_task(s, make_task(42, "acme"));
+	scene_hold(s, h, &rel, 1);
+	scene_taken(s, HOW_VMSPLICE, CONF_EXACT, 42, 1);
+	found = scene_page(s)->holds[0];
+	assert_int_equal(found->h.how, HOW_UNKNOWN);
+	assert_int_equal(found->h.confidence, CONF_EXACT);
+	assert_int_equal(found->h.taker_pid, 42);
+}
+
 /* What no walker finds is told by the trace alone. */
 static void unseen_otherwise(void **state)
 {
@@ -370,6 +389,7 @@ int main(void)
 		IN_SCENE(both_are_one),
 		IN_SCENE(likely_becomes_exact),
 		IN_SCENE(candidate_was_not_found),
+		IN_SCENE(moved_on_from_a_pipe),
 		IN_SCENE(unseen_otherwise),
 		IN_SCENE(never_more_than_the_page_has),
 		IN_SCENE(likely_gives_way),

@@ -69,8 +69,10 @@ class Watch:
             raise Mismatch(f"status {status}: {errors}")
         return json.loads(out)
 
-    def gone(self):
-        return st.poll(lambda: st.bpf_objects() <= self.before)
+    def must_be_gone(self):
+        """The kernel may take its time, but nothing stays."""
+        if not st.poll(lambda: st.bpf_objects() <= self.before):
+            raise Mismatch(f"the watch left {sorted(st.bpf_objects() - self.before)}")
 
     def __exit__(self, *_):
         if self.process.poll() is None:
@@ -125,8 +127,7 @@ class Traced(Scenario):
                       (*self.one_wait(stage, self.interrupt), "interrupted", 1),
                       (*self.one_wait(stage, self.let_go_twice, (INDEX, SECOND_INDEX)), "done", 2)]
             document = watch.stop()
-            if not watch.gone():
-                raise Mismatch("the watch left something in the kernel")
+            watch.must_be_gone()
         self.save(session, log_name, document)
         early.from_ns = None  # it began before there were hooks
         self.check_ends(document, stage, wanted)
@@ -224,8 +225,7 @@ class Traced(Scenario):
             self.bpftool_shows(ours, True)
             watch.process.kill()
             watch.process.wait()
-            if not watch.gone():
-                raise Mismatch(f"SIGKILL left {sorted(st.bpf_objects() - watch.before)}")
+            watch.must_be_gone()
             self.bpftool_shows(ours, False)
         for kind in ("kprobe_events", "uprobe_events"):
             self.nothing_in(f"/sys/kernel/tracing/{kind}")

@@ -52,8 +52,7 @@ class Session(boot.Session):
             case, watch = CASE, Watch(self, "-e", "-w", CASE, *options)
         with watch:
             told = watch.end() if self.from_early else watch.hooked().end()
-        if not watch.gone():
-            raise Mismatch("the watch left something in the kernel")
+        watch.must_be_gone()
         same(told, self.daxtrace("-J", "-k", "-e", "-r", case))
         self.watched += 1
         return told
