@@ -76,7 +76,7 @@ class Session(boot.Session):
         if len(truth.holders) > TAKERS_MAX or \
                 any(page["busy"] > REFS_MAX for page in wait["pages"]):
             return bad
-        taken = [named for named in wait["holders"] if self.is_seen_taken(named)]
+        taken = [named for named in wait["holders"] if self.is_seen_taken(named, truth)]
         for holder in truth.holders:
             if holder.how in PINS and holder.pids and not any(
                     named["how"] == holder.how and verdict.pids(named["tasks"]) == holder.pids
@@ -84,9 +84,10 @@ class Session(boot.Session):
                 bad.append(f"nobody was seen to take what {holder} has")
         return bad
 
-    def is_seen_taken(self, named):
+    def is_seen_taken(self, named, truth):
         programs = [getattr(holder, "taker", holder.program) for holder in self.scenario.holders]
         pids = set().union(*(program.family() for program in programs),
+                           *(holder.pids for holder in truth.holders),
                            # a child that gave away what it took
                            ((program.ready or {}).get("taker") for program in programs))
         return "trace" in named["seen_by"] and (named["taken_by"] or {}).get("pid", 0) in pids
