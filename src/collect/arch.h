@@ -23,6 +23,12 @@ struct arch {
 /* Reads what can be learned; what cannot stays 0. */
 void arch_init(struct arch *a, struct kmem *k);
 
+/* Parts that a walker needs. */
+enum { ARCH_VMEMMAP = 1, ARCH_DIRECT_MAP = 2, ARCH_REGS = 4 };
+
+/* Of the parts, a set of these bits, the name of one that is unknown; NULL none. */
+const char *arch_lacks(const struct arch *a, u32 parts);
+
 /* Page frame number of a struct page. */
 u64 arch_page_to_pfn(const struct arch *a, const struct kmem *k, u64 page);
 

@@ -86,6 +86,15 @@ void arch_init(struct arch *a, struct kmem *k)
 	calibrate_stack(a, k);
 }
 
+const char *arch_lacks(const struct arch *a, u32 parts)
+{
+	if (parts & ARCH_VMEMMAP && !a->vmemmap)
+		return ksym_name(KSYM_VMEMMAP_BASE);
+	if (parts & ARCH_DIRECT_MAP && !a->direct_map)
+		return ksym_name(KSYM_PAGE_OFFSET_BASE);
+	return parts & ARCH_REGS && !a->regs_off ? "pt_regs" : NULL;
+}
+
 u64 arch_page_to_pfn(const struct arch *a, const struct kmem *k, u64 page)
 {
 	return (page - a->vmemmap) / k->field[KF_PAGE].off;

@@ -251,23 +251,19 @@ int bios_walk(struct snap *s, bio_fn fn, void *arg)
 	return err < 0 ? err : 0;
 }
 
-bool bios_available(const struct snap *s)
+const char *bios_lack(const struct snap *s)
 {
-	static const enum kf needed[] = {
-		KF_BIO,          KF_BIO_NEXT,     KF_BIO_FLAGS,       KF_BIO_CLONED,
-		KF_BIO_IDX,      KF_BIO_SIZE,     KF_BIO_DONE,        KF_BIO_END_IO,
-		KF_BIO_PRIVATE,  KF_BIO_VCNT,     KF_BIO_IO_VEC,      KF_SB_INODES,
-		KF_BDEV_DISK,    KF_DISK_NAME,    KF_BDEV_INODE_BDEV, KF_BDEV_INODE_INODE,
-		KF_DISK_QUEUE,   KF_DISK_PRIVATE, KF_INODE_SB_LIST,   KF_QUEUE_TAG_SET,
-		KF_TAG_SET_TAGS, KF_TAGS_NR,      KF_TAGS_RQS,        KF_TAG_SET_NR_HW,
-		KF_RQ_BIO,       KF_RQ_REF,       KF_QUEUE_ELEVATOR,
-	};
-	const struct kmem *k = s->k;
+	const char *lacks = KMEM_LACKS(
+		s->k, KF_BIO, KF_BIO_NEXT, KF_BIO_FLAGS, KF_BIO_CLONED, KF_BIO_IDX, KF_BIO_SIZE,
+		KF_BIO_DONE, KF_BIO_END_IO, KF_BIO_PRIVATE, KF_BIO_VCNT, KF_BIO_IO_VEC,
+		KF_SB_INODES, KF_BDEV_DISK, KF_DISK_NAME, KF_BDEV_INODE_BDEV, KF_BDEV_INODE_INODE,
+		KF_DISK_QUEUE, KF_DISK_PRIVATE, KF_INODE_SB_LIST, KF_QUEUE_TAG_SET, KF_TAG_SET_TAGS,
+		KF_TAGS_NR, KF_TAGS_RQS, KF_TAG_SET_NR_HW, KF_RQ_BIO, KF_RQ_REF, KF_QUEUE_ELEVATOR);
 
-	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
-		if (!kmem_has(k, needed[i]))
-			return false;
-	return k->sym[KSYM_BLOCKDEV_SB] && k->field[KF_BIO_VEC].off == 16;
+	if (lacks)
+		return lacks;
+	return s->k->field[KF_BIO_VEC].off == 16 ? kmem_hides(s->k, KSYM_BLOCKDEV_SB) :
+						   kfield_name(KF_BIO_VEC);
 }
 
 /* Every page of a bio has one reference, also where neighbours share a bio_vec. */

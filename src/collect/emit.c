@@ -94,6 +94,15 @@ void snap_probe(struct snap *s, const char *name, enum fact_probe_state state, c
 	snap_emit(s, &f);
 }
 
+void snap_probe_needs(struct snap *s, const char *name, const char *lacks, const char *costs)
+{
+	if (lacks)
+		snap_probe(s, name, PROBE_MISSING,
+			   snap_text(s, "%s, as this kernel does not show %s", costs, lacks));
+	else
+		snap_probe(s, name, PROBE_OK, NULL);
+}
+
 const char *snap_text(struct snap *s, const char *fmt, ...)
 {
 	va_list args;

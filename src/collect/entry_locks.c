@@ -121,12 +121,8 @@ static bool stays_free(struct snap *s, const struct kwait *w)
 
 static bool available(const struct snap *s)
 {
-	static const enum kf needed[] = {
-		KF_WQE_PRIVATE,   KF_WQE_ENTRY,        KF_ENTRY_WAIT_WAIT,
-		KF_ENTRY_WAIT_XA, KF_ENTRY_WAIT_START, KF_MAPPING_I_PAGES,
-	};
-
-	return kmem_has_all(s->k, needed, sizeof(needed) / sizeof(*needed));
+	return !KMEM_LACKS(s->k, KF_WQE_PRIVATE, KF_WQE_ENTRY, KF_ENTRY_WAIT_WAIT, KF_ENTRY_WAIT_XA,
+			   KF_ENTRY_WAIT_START, KF_MAPPING_I_PAGES);
 }
 
 int entry_locks_find(struct snap *s)

@@ -87,10 +87,9 @@ static bool wants_exclusively(struct snap *s, struct ktask *t)
 	return op.op != OP_OTHER && op.op != OP_FAULT && op.op != OP_WRITEBACK;
 }
 
-static bool available(const struct snap *s)
+const char *walk_invalidate_locks_lacks(const struct snap *s)
 {
-	return walk_entry_locks_available(s) && kmem_has(s->k, KF_INODE) &&
-	       kmem_has(s->k, KF_INODE_DATA);
+	return walk_entry_locks_lacks(s) ?: KMEM_LACKS(s->k, KF_INODE, KF_INODE_DATA);
 }
 
 int invalidate_locks_find(struct snap *s)
@@ -98,7 +97,7 @@ int invalidate_locks_find(struct snap *s)
 	struct files f = { .n = 0 };
 	int err = 0;
 
-	if (!available(s))
+	if (walk_invalidate_locks_lacks(s))
 		return 0;
 	find_files(s, &f);
 	for (u32 i = 0; i < s->nr_waits && f.n; i++) {
@@ -139,11 +138,6 @@ static void tell_faults(struct snap *s, const struct kwait *w)
 	for (u32 i = 0; i < s->tasks.n && !s->err; i++)
 		if (fault_file(s, &s->tasks.v[i]) == w->inode)
 			entry_holder_tell(s, w, &s->tasks.v[i], HOW_FAULT, confidence);
-}
-
-bool walk_invalidate_locks_available(const struct snap *s)
-{
-	return available(s);
 }
 
 int walk_invalidate_locks(struct snap *s)

@@ -51,12 +51,12 @@ int kmem_scan(struct kmem *k, const struct kscan *q, struct kfound *found)
 	return k->ops->scan ? k->ops->scan(k, q, found) : -ENOENT;
 }
 
-bool kmem_has_all(const struct kmem *k, const enum kf *fields, size_t n)
+const char *kmem_lacks(const struct kmem *k, const enum kf *fields, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		if (!kmem_has(k, fields[i]))
-			return false;
-	return true;
+			return kfield_name(fields[i]);
+	return NULL;
 }
 
 int kmem_read(struct kmem *k, u64 addr, void *dst, size_t len)

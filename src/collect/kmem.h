@@ -187,7 +187,17 @@ static inline bool kmem_has(const struct kmem *k, enum kf f)
 	return k->field[f].off != KFIELD_MISSING;
 }
 
-bool kmem_has_all(const struct kmem *k, const enum kf *fields, size_t n);
+/* The name in the table of the first of n fields that this kernel lacks; NULL: it has them all. */
+const char *kmem_lacks(const struct kmem *k, const enum kf *fields, size_t n);
+#define KMEM_LACKS(k, ...)                              \
+	kmem_lacks(k, (const enum kf[]){ __VA_ARGS__ }, \
+		   sizeof((const enum kf[]){ __VA_ARGS__ }) / sizeof(enum kf))
+
+/* The name of a symbol that this kernel hides; NULL: it has it. */
+static inline const char *kmem_hides(const struct kmem *k, enum ksym s)
+{
+	return k->sym[s] ? NULL : ksym_name(s);
+}
 
 /*
  * A NUL-terminated kernel string of fewer than size bytes. 0 or -EFAULT; buf is terminated in any

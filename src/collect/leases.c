@@ -96,21 +96,18 @@ static bool take(struct snap *s, struct ktask *t, struct kwait *w)
 	return !kmem_get(s->k, w->inode, KF_INODE_FLCTX, &w->lock) && w->lock;
 }
 
-static bool available(const struct snap *s)
+const char *walk_leases_lacks(const struct snap *s)
 {
-	static const enum kf needed[] = {
-		KF_WQE_PRIVATE, KF_WQE_ENTRY,   KF_WAIT_HEAD_HEAD, KF_FLC_WAIT,    KF_FLC_LIST,
-		KF_FLC_FLAGS,   KF_FLC_BLOCKER, KF_FLC_FILE,       KF_INODE_FLCTX, KF_FLCTX_LEASE,
-	};
-
-	return kmem_has_all(s->k, needed, sizeof(needed) / sizeof(*needed));
+	return KMEM_LACKS(s->k, KF_WQE_PRIVATE, KF_WQE_ENTRY, KF_WAIT_HEAD_HEAD, KF_FLC_WAIT,
+			  KF_FLC_LIST, KF_FLC_FLAGS, KF_FLC_BLOCKER, KF_FLC_FILE, KF_INODE_FLCTX,
+			  KF_FLCTX_LEASE);
 }
 
 int leases_find(struct snap *s)
 {
 	int err = 0;
 
-	for (u32 i = 0; i < s->tasks.n && available(s) && !err; i++) {
+	for (u32 i = 0; i < s->tasks.n && !walk_leases_lacks(s) && !err; i++) {
 		struct ktask *t = &s->tasks.v[i];
 		struct kwait w = { .task = t->r.task, .on = ON_LEASE };
 
@@ -204,11 +201,6 @@ static void walk_list(struct snap *s, const struct kwait *w)
 		if (l.flags & FL_PENDING)
 			tell_lease(s, w, &l);
 	}
-}
-
-bool walk_leases_available(const struct snap *s)
-{
-	return available(s);
 }
 
 int walk_leases(struct snap *s)

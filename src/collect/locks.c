@@ -309,12 +309,16 @@ int lock_read_owner(struct snap *s, struct klock *l)
 	return err;
 }
 
-bool locks_have_owners(const struct kmem *k)
+const char *locks_lack_owners(const struct kmem *k)
 {
-	return kmem_has(k, KF_RWSEM_OWNER) || rt_locks_available(k);
+	return rt_locks_available(k) ? NULL : KMEM_LACKS(k, KF_RWSEM_OWNER);
 }
 
-bool locks_have_queues(const struct kmem *k)
+const char *locks_lack_queues(const struct kmem *k)
 {
-	return has_layout(k, KLOCK_RWSEM) || rt_locks_available(k);
+	const struct layout *l = &layouts[KLOCK_RWSEM];
+
+	if (has_layout(k, KLOCK_RWSEM) || rt_locks_available(k))
+		return NULL;
+	return KMEM_LACKS(k, l->waiter_list, l->waiter_task) ?: kfield_name(l->list);
 }

@@ -46,7 +46,7 @@ static const enum kf needed[] = {
 
 bool rt_locks_available(const struct kmem *k)
 {
-	return kmem_has_all(k, needed, sizeof(needed) / sizeof(*needed));
+	return !kmem_lacks(k, needed, sizeof(needed) / sizeof(*needed));
 }
 
 static enum kf rtmutex_field(enum klock_kind kind)

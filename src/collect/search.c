@@ -202,16 +202,19 @@ static bool in_page(const struct kmem *k, enum kf f)
 	       k->field[f].off + k->field[f].size <= k->field[KF_PAGE].off;
 }
 
-bool slabs_available(const struct kmem *k)
+const char *slabs_lack(const struct kmem *k)
 {
-	if (!kmem_has(k, KF_PAGE) || k->field[KF_PAGE].off > STRUCT_PAGE_MAX ||
-	    !kmem_has(k, KF_CACHE_NAME) || !kmem_has(k, KF_CACHE_SIZE) || !k->sym[KSYM_MAX_PFN])
-		return false;
-	if (!kmem_has(k, KF_PG_SLAB) ? !kmem_has(k, KF_PGTY_SLAB) || !in_page(k, KF_PAGE_TYPE) :
-				       !in_page(k, KF_PAGE_FLAGS))
-		return false;
-	return in_page(k, KF_SLAB_CACHE) && in_page(k, KF_SLAB_FREELIST) &&
-	       in_page(k, KF_SLAB_COUNTERS);
+	const char *lacks = KMEM_LACKS(k, KF_PAGE, KF_CACHE_NAME, KF_CACHE_SIZE);
+	enum kf type = kmem_has(k, KF_PG_SLAB) ? KF_PAGE_FLAGS : KF_PAGE_TYPE;
+	enum kf needed[] = { type, KF_SLAB_CACHE, KF_SLAB_FREELIST, KF_SLAB_COUNTERS };
+
+	if (!lacks && k->field[KF_PAGE].off > STRUCT_PAGE_MAX)
+		lacks = kfield_name(KF_PAGE);
+	if (!lacks && type == KF_PAGE_TYPE)
+		lacks = KMEM_LACKS(k, KF_PGTY_SLAB);
+	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed) && !lacks; i++)
+		lacks = in_page(k, needed[i]) ? NULL : kfield_name(needed[i]);
+	return lacks ?: kmem_hides(k, KSYM_MAX_PFN);
 }
 
 int slabs_search(struct kmem *k, const struct ksearch *q, struct kfound *found)
@@ -221,7 +224,7 @@ int slabs_search(struct kmem *k, const struct ksearch *q, struct kfound *found)
 	int err;
 
 	*found = (struct kfound){ 0 };
-	if (!slabs_available(k) || !q->vmemmap || !q->direct_map || !q->n ||
+	if (slabs_lack(k) || !q->vmemmap || !q->direct_map || !q->n ||
 	    kmem_read(k, k->sym[KSYM_MAX_PFN], &max_pfn, sizeof(max_pfn)))
 		return -ENOENT;
 	s = calloc(1, sizeof(*s));

@@ -17,7 +17,7 @@ bool slab_is_first(const struct kmem *k, const char *page);
 u64 slab_objects(const struct kmem *k, const char *page);
 u64 slab_field(const struct kmem *k, const char *page, enum kf f);
 
-/* Whether the kernel tells where its slabs are, and of what. */
-bool slabs_available(const struct kmem *k);
+/* What the kernel does not show of where its slabs are, and of what; NULL: it shows it. */
+const char *slabs_lack(const struct kmem *k);
 
 #endif

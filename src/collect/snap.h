@@ -217,6 +217,8 @@ void snap_saw(struct snap *s, u64 addr, u64 len);
 bool snap_has_seen(const struct snap *s, u64 addr);
 void snap_lost(struct snap *s, enum fact_loss_kind kind, const char *where, u64 count);
 void snap_probe(struct snap *s, const char *name, enum fact_probe_state state, const char *costs);
+/* Missing, with what it costs, where the kernel does not show what it lacks; ok where that is NULL. */
+void snap_probe_needs(struct snap *s, const char *name, const char *lacks, const char *costs);
 /* A text in the snapshot's arena, printf style; "" and s->err set without memory. */
 const char *snap_text(struct snap *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -468,7 +470,8 @@ void disk_server(struct snap *s, u64 disk, u64 rq, struct kserver *ret);
  * device-mapper device; stops at its first error.
  */
 int bios_walk(struct snap *s, bio_fn fn, void *arg);
-bool bios_available(const struct snap *s);
+/* What this kernel does not show that the walk needs; NULL: it can be walked. */
+const char *bios_lack(const struct snap *s);
 
 /* --- throttle.c */
 /*
@@ -555,9 +558,9 @@ struct klock {
 int lock_of_task(struct snap *s, const struct ktask *t, struct klock *ret);
 /* Fills in who has the lock now. 0, or -errno when its memory cannot be read. */
 int lock_read_owner(struct snap *s, struct klock *l);
-/* Whether this kernel's locks can be read so. */
-bool locks_have_owners(const struct kmem *k);
-bool locks_have_queues(const struct kmem *k);
+/* What this kernel does not show of who has a lock, and of who queues for it; NULL: it shows it. */
+const char *locks_lack_owners(const struct kmem *k);
+const char *locks_lack_queues(const struct kmem *k);
 /*
  * Calls fn for each task in the queue of a lock, the first one first, until it returns other than 0,
  * which is returned. -EFAULT when the queue is torn, -E2BIG when it has no end.
@@ -582,40 +585,41 @@ bool pipe_waits_tell(struct snap *s); /* false: there are no more */
 
 /* --- walk_*.c: each finds holds of s->pages by one mechanism and emits them */
 struct walker {
-	const char *name;                        /* as --check prints it */
-	const char *costs;                       /* what is not found without it; NULL: not told */
-	bool (*available)(const struct snap *s); /* NULL always */
-	int (*walk)(struct snap *s);             /* 0 or -errno */
+	const char *name;  /* as --check prints it */
+	const char *costs; /* what is not found without it; NULL: not told */
+	/* What this kernel does not show that it needs, a name of BTF or a symbol; NULL: nothing. */
+	const char *(*lacks)(const struct snap *s);
+	int (*walk)(struct snap *s); /* 0 or -errno */
 };
 
 extern const struct walker walkers[];
 extern const u32 nr_walkers;
 
 int walk_pipes(struct snap *s);
-bool walk_pipes_available(const struct snap *s);
+const char *walk_pipes_lacks(const struct snap *s);
 int walk_sockets(struct snap *s);
-bool walk_sockets_available(const struct snap *s);
+const char *walk_sockets_lacks(const struct snap *s);
 int walk_ciphers(struct snap *s);
-bool walk_ciphers_available(const struct snap *s);
+const char *walk_ciphers_lacks(const struct snap *s);
 int walk_deferred(struct snap *s);
-bool walk_deferred_available(const struct snap *s);
+const char *walk_deferred_lacks(const struct snap *s);
 int walk_direct_io(struct snap *s);
-bool walk_direct_io_available(const struct snap *s);
+const char *walk_direct_io_lacks(const struct snap *s);
 int walk_bios(struct snap *s);
-bool walk_bios_available(const struct snap *s);
+const char *walk_bios_lacks(const struct snap *s);
 int walk_calls(struct snap *s);
-bool walk_calls_available(const struct snap *s);
+const char *walk_calls_lacks(const struct snap *s);
 int walk_fuse(struct snap *s);
-bool walk_fuse_available(const struct snap *s);
+const char *walk_fuse_lacks(const struct snap *s);
 int walk_mappings(struct snap *s);
-bool walk_mappings_available(const struct snap *s);
+const char *walk_mappings_lacks(const struct snap *s);
 int walk_vms(struct snap *s);
-bool walk_vms_available(const struct snap *s);
+const char *walk_vms_lacks(const struct snap *s);
 int walk_queued(struct snap *s);
 int walk_taken(struct snap *s);
-bool walk_taken_available(const struct snap *s);
+const char *walk_taken_lacks(const struct snap *s);
 int walk_memory(struct snap *s);
-bool walk_memory_available(const struct snap *s);
+const char *walk_memory_lacks(const struct snap *s);
 
 /* --- walk_fuse.c */
 /* The fuse_conn of a super_block of FUSE or virtiofs; 0 unreadable. */
@@ -627,16 +631,16 @@ u64 fuse_server(struct snap *s, u64 file);
 /* Tells the holds of the bios that walk hands to fn, as walk_bios() does. 0 or -errno. */
 typedef int (*bios_walk_fn)(struct snap *s, void *what, bio_fn fn, void *arg);
 int bios_tell(struct snap *s, bios_walk_fn walk, void *what);
-bool walk_queued_available(const struct snap *s);
+const char *walk_queued_lacks(const struct snap *s);
 int walk_window(struct snap *s);
-bool walk_window_available(const struct snap *s);
+const char *walk_window_lacks(const struct snap *s);
 int walk_behind(struct snap *s);
-bool walk_behind_available(const struct snap *s);
+const char *walk_behind_lacks(const struct snap *s);
 int walk_entry_locks(struct snap *s);
-bool walk_entry_locks_available(const struct snap *s);
+const char *walk_entry_locks_lacks(const struct snap *s);
 int walk_invalidate_locks(struct snap *s);
-bool walk_invalidate_locks_available(const struct snap *s);
+const char *walk_invalidate_locks_lacks(const struct snap *s);
 int walk_leases(struct snap *s);
-bool walk_leases_available(const struct snap *s);
+const char *walk_leases_lacks(const struct snap *s);
 
 #endif

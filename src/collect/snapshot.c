@@ -139,12 +139,12 @@ static void run_walkers(struct snap *s, bool needed)
 {
 	for (u32 i = 0; i < nr_walkers && !s->err; i++) {
 		const struct walker *w = &walkers[i];
-		bool works = !w->available || w->available(s);
+		const char *lacks = w->lacks(s);
 
-		if (!w->costs && !works)
+		if (!w->costs && lacks)
 			continue;
-		snap_probe(s, w->name, works ? PROBE_OK : PROBE_MISSING, works ? NULL : w->costs);
-		if (works && needed && w->walk(s) == -ENOMEM)
+		snap_probe_needs(s, w->name, lacks, w->costs);
+		if (!lacks && needed && w->walk(s) == -ENOMEM)
 			s->err = -ENOMEM;
 	}
 }

@@ -289,25 +289,26 @@ static int take(struct snap *s, const struct ktask *t)
 	return err;
 }
 
-static bool available(const struct snap *s)
+static const char *lacks(const struct snap *s)
 {
 	const struct kmem *k = s->k;
 
-	return s->arch.regs_off && s->arch.vmemmap && s->pgmaps.n && xarray_available(k) &&
-	       kmem_has(k, KF_TASK_STATE) && locks_have_owners(k) &&
-	       kmem_has(k, KF_MAPPING_I_PAGES);
+	if (!s->pgmaps.n)
+		return ksym_name(KSYM_PGMAP_ARRAY);
+	return arch_lacks(&s->arch, ARCH_REGS | ARCH_VMEMMAP) ?:
+		       KMEM_LACKS(k, KF_XA_HEAD, KF_XA_NODE_SLOTS, KF_TASK_STATE, KF_MAPPING_I_PAGES) ?:
+		       locks_lack_owners(k);
 }
 
 int spins_find(struct snap *s)
 {
 	static struct suspect suspects[SUSPECTS_MAX];
-	bool able = available(s);
-	u32 n = able ? find_suspects(s, suspects) : 0;
+	const char *lacked = lacks(s);
+	u32 n = lacked ? 0 : find_suspects(s, suspects);
 	int err = 0;
 
-	snap_probe(s, "running tasks", able ? PROBE_OK : PROBE_MISSING,
-		   able ? NULL : "a reflink on XFS that spins for a page is not found");
-
+	snap_probe_needs(s, "running tasks", lacked,
+			 "a reflink on XFS that spins for a page is not found");
 	for (int look = 1; look < LOOKS && n; look++) {
 		usleep(LOOK_US);
 		n = keep_steady(s, suspects, n);

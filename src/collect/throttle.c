@@ -103,16 +103,10 @@ static int take_blkg(struct walk *w, u64 blkg)
 
 static bool is_available(const struct snap *s)
 {
-	static const enum kf needed[] = {
-		KF_QUEUE_TD,      KF_QUEUE_BLKG_LIST,   KF_BLKG_NODE,         KF_BLKG_PD,
-		KF_THROTL_GRP_PD, KF_THROTL_GRP_TD,     KF_THROTL_GRP_SQ,     KF_THROTL_SQ_QUEUED,
-		KF_LIST_NEXT,     KF_THROTL_QNODE_NODE, KF_THROTL_QNODE_BIOS,
-	};
-
-	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
-		if (!kmem_has(s->k, needed[i]))
-			return false;
-	return true;
+	return !KMEM_LACKS(s->k, KF_QUEUE_TD, KF_QUEUE_BLKG_LIST, KF_BLKG_NODE, KF_BLKG_PD,
+			   KF_THROTL_GRP_PD, KF_THROTL_GRP_TD, KF_THROTL_GRP_SQ,
+			   KF_THROTL_SQ_QUEUED, KF_LIST_NEXT, KF_THROTL_QNODE_NODE,
+			   KF_THROTL_QNODE_BIOS);
 }
 
 int throttled_walk(struct snap *s, u64 queue, bio_list_fn fn, void *arg)

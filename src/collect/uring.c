@@ -251,26 +251,25 @@ static int add_files_of(struct snap *s, u64 ring)
 	return err;
 }
 
-static bool available(const struct kmem *k)
+static const char *lacks(const struct kmem *k)
 {
-	return k->sym[KSYM_IO_URING_FOPS] && kmem_has(k, KF_FILE_OP) &&
-	       kmem_has(k, KF_FILE_PRIVATE) &&
-	       (kmem_has(k, KF_RING_FILES) || kmem_has(k, KF_RING_FILE_NODES));
+	enum kf rings = kmem_has(k, KF_RING_FILES) ? KF_RING_FILES : KF_RING_FILE_NODES;
+
+	return kmem_hides(k, KSYM_IO_URING_FOPS) ?:
+						   KMEM_LACKS(k, KF_FILE_OP, KF_FILE_PRIVATE, rings);
 }
 
 int uring_add(struct snap *s)
 {
 	struct files rings = { 0 };
+	const char *lacked = lacks(s->k);
 	u32 before = s->fds.n;
 	int err;
 
-	if (!available(s->k)) {
-		snap_probe(
-			s, "io_uring files", PROBE_MISSING,
-			"a pipe or socket that is only registered with an io_uring is not found");
+	snap_probe_needs(s, "io_uring files", lacked,
+			 "a pipe or socket that is only registered with an io_uring is not found");
+	if (lacked)
 		return 0;
-	}
-	snap_probe(s, "io_uring files", PROBE_OK, NULL);
 	err = collect_anonymous(s, &rings);
 	err = err ? err : keep_rings(s, &rings);
 	if (!err && kmem_has(s->k, KF_TASK_IO_URING))

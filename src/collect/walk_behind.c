@@ -111,19 +111,11 @@ static void walk_lookups(struct snap *s, struct ktask *t)
 			tell_behind(s, &s->waits[i], t->r.task, "i_state");
 }
 
-static bool can_freeze(const struct snap *s)
+const char *walk_behind_lacks(const struct snap *s)
 {
-	const struct kmem *k = s->k;
-
-	return kmem_has(k, KF_SB_WRITERS_RWSEM) && kmem_has(k, KF_PERCPU_RWSEM) &&
-	       kmem_has(k, KF_PERCPU_RWSEM_WRITER) && kmem_has(k, KF_PERCPU_RWSEM_WAITERS) &&
-	       kmem_has(k, KF_WQE_ENTRY) && kmem_has(k, KF_WQE_PRIVATE);
-}
-
-bool walk_behind_available(const struct snap *s)
-{
-	return can_freeze(s) && kmem_has(s->k, KF_INODE) && kmem_has(s->k, KF_WBQE_KEY_FLAGS) &&
-	       kmem_has(s->k, KF_WBQE_PRIVATE);
+	return KMEM_LACKS(s->k, KF_SB_WRITERS_RWSEM, KF_PERCPU_RWSEM, KF_PERCPU_RWSEM_WRITER,
+			  KF_PERCPU_RWSEM_WAITERS, KF_WQE_ENTRY, KF_WQE_PRIVATE, KF_INODE,
+			  KF_WBQE_KEY_FLAGS, KF_WBQE_PRIVATE);
 }
 
 int walk_behind(struct snap *s)

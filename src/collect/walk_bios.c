@@ -347,9 +347,9 @@ static void tell_hold(struct search *w, const struct group *g)
 	free(releasers);
 }
 
-bool walk_bios_available(const struct snap *s)
+const char *walk_bios_lacks(const struct snap *s)
 {
-	return bios_available(s) && kmem_has(s->k, KF_PAGE);
+	return bios_lack(s) ?: KMEM_LACKS(s->k, KF_PAGE);
 }
 
 int bios_tell(struct snap *s, bios_walk_fn walk, void *what)

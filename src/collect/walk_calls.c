@@ -386,10 +386,10 @@ static const struct {
 	{ "dump_user_range", look_at_dump },
 };
 
-bool walk_calls_available(const struct snap *s)
+const char *walk_calls_lacks(const struct snap *s)
 {
-	return s->arch.regs_off && s->arch.vmemmap && kmem_has(s->k, KF_PAGE) &&
-	       kmem_has(s->k, KF_TASK_SP);
+	return arch_lacks(&s->arch, ARCH_REGS | ARCH_VMEMMAP) ?:
+								KMEM_LACKS(s->k, KF_PAGE, KF_TASK_SP);
 }
 
 static void look_at(struct snap *s, struct ktask *t, void (*look)(const struct stuck *c))

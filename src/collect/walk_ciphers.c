@@ -115,10 +115,10 @@ static void tell_hold(struct snap *s, const struct hit *h, u64 inode)
 	free(releasers);
 }
 
-bool walk_ciphers_available(const struct snap *s)
+const char *walk_ciphers_lacks(const struct snap *s)
 {
-	return kmem_has(s->k, KF_SOCKET_ALLOC_INODE) && kmem_has(s->k, KF_SOCK) &&
-	       kmem_has(s->k, KF_SCATTERLIST) && kmem_has(s->k, KF_SCATTERLIST_PAGE);
+	return KMEM_LACKS(s->k, KF_SOCKET_ALLOC_INODE, KF_SOCK, KF_SCATTERLIST,
+			  KF_SCATTERLIST_PAGE);
 }
 
 int walk_ciphers(struct snap *s)

@@ -106,15 +106,16 @@ static void tell_hold(struct snap *s, const struct skb_hit *h)
 }
 
 /* Where the kernel frees at once there is nothing to be missed. */
-bool walk_deferred_available(const struct snap *s)
+const char *walk_deferred_lacks(const struct snap *s)
 {
 	const struct kmem *k = s->k;
+	bool nodes = kmem_has(k, KF_HOTDATA_DEFER_NODES);
 
-	if (!kmem_has(k, KF_SOFTNET_DEFER_LIST) && !kmem_has(k, KF_HOTDATA_DEFER_NODES))
-		return true;
-	return k->sym[KSYM_PER_CPU_OFFSET] && kmem_has(k, KF_SHINFO_FRAGS) &&
-	       (kmem_has(k, KF_HOTDATA_DEFER_NODES) ? k->sym[KSYM_NET_HOTDATA] :
-						      k->sym[KSYM_SOFTNET_DATA]);
+	if (!nodes && !kmem_has(k, KF_SOFTNET_DEFER_LIST))
+		return NULL;
+	return kmem_hides(k, KSYM_PER_CPU_OFFSET)                                  ?:
+		       kmem_hides(k, nodes ? KSYM_NET_HOTDATA : KSYM_SOFTNET_DATA) ?:
+		       KMEM_LACKS(k, KF_SHINFO_FRAGS);
 }
 
 int walk_deferred(struct snap *s)

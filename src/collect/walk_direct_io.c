@@ -217,9 +217,9 @@ static void look_at(struct snap *s, struct ktask *t)
 	}
 }
 
-bool walk_direct_io_available(const struct snap *s)
+const char *walk_direct_io_lacks(const struct snap *s)
 {
-	return s->arch.regs_off && kmem_has(s->k, KF_FILE_FLAGS) && kmem_has(s->k, KF_FDT_FD);
+	return arch_lacks(&s->arch, ARCH_REGS) ?: KMEM_LACKS(s->k, KF_FILE_FLAGS, KF_FDT_FD);
 }
 
 int walk_direct_io(struct snap *s)

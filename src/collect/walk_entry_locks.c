@@ -265,12 +265,10 @@ static u32 find_holders(struct snap *s, const struct kwait *w, u64 entry, struct
 	return n;
 }
 
-bool walk_entry_locks_available(const struct snap *s)
+const char *walk_entry_locks_lacks(const struct snap *s)
 {
-	return kmem_has(s->k, KF_XA_STATE_XA) && kmem_has(s->k, KF_XA_STATE_INDEX) &&
-	       kmem_has(s->k, KF_XA_NODE_SHIFT) && kmem_has(s->k, KF_ENTRY_WAIT_XA) &&
-	       kmem_has(s->k, KF_FAULT_VMA) && kmem_has(s->k, KF_FAULT_PGOFF) &&
-	       kmem_has(s->k, KF_FAULT_ADDRESS);
+	return KMEM_LACKS(s->k, KF_XA_STATE_XA, KF_XA_STATE_INDEX, KF_XA_NODE_SHIFT,
+			  KF_ENTRY_WAIT_XA, KF_FAULT_VMA, KF_FAULT_PGOFF, KF_FAULT_ADDRESS);
 }
 
 int walk_entry_locks(struct snap *s)

@@ -398,11 +398,11 @@ static void tell_hold(struct search *w, const struct hit *hit)
 	free(releasers);
 }
 
-bool walk_fuse_available(const struct snap *s)
+const char *walk_fuse_lacks(const struct snap *s)
 {
-	return s->arch.vmemmap && kmem_has(s->k, KF_FILE_PRIVATE) && kmem_has(s->k, KF_PAGE) &&
-	       kmem_has(s->k, KF_SB_FS_INFO) && kmem_has(s->k, KF_INODE_RDEV) &&
-	       kmem_has(s->k, KF_KIOCB_FILP);
+	return arch_lacks(&s->arch, ARCH_VMEMMAP) ?:
+		       KMEM_LACKS(s->k, KF_FILE_PRIVATE, KF_PAGE, KF_SB_FS_INFO, KF_INODE_RDEV,
+				  KF_KIOCB_FILP);
 }
 
 int walk_fuse(struct snap *s)

@@ -119,10 +119,10 @@ static bool is_needed(struct snap *s, const struct kpage *p)
 	return !p->scanned || page_unexplained(s, p) || p->mapcount > 0;
 }
 
-bool walk_mappings_available(const struct snap *s)
+const char *walk_mappings_lacks(const struct snap *s)
 {
-	return s->arch.direct_map && s->arch.vmemmap && kmem_has(s->k, KF_MM_PGD) &&
-	       kmem_has(s->k, KF_VMA_RB);
+	return arch_lacks(&s->arch, ARCH_DIRECT_MAP | ARCH_VMEMMAP) ?:
+		       KMEM_LACKS(s->k, KF_MM_PGD, KF_VMA_RB);
 }
 
 int walk_mappings(struct snap *s)

@@ -251,7 +251,7 @@ static int look_at_hits(struct memory *m, const struct kfound *found)
 
 	for (u32 i = 0; i < found->n && !err; i++)
 		err = take_hit(m, &found->v[i]);
-	if (!err && bios_available(m->s))
+	if (!err && !bios_lack(m->s))
 		err = find_bios(m);
 	if (!err && m->nr_bios)
 		err = bios_tell(m->s, hand_over, m);
@@ -260,9 +260,9 @@ static int look_at_hits(struct memory *m, const struct kfound *found)
 	return err;
 }
 
-bool walk_memory_available(const struct snap *s)
+const char *walk_memory_lacks(const struct snap *s)
 {
-	return slabs_available(s->k) && s->arch.vmemmap && s->arch.direct_map;
+	return slabs_lack(s->k) ?: arch_lacks(&s->arch, ARCH_VMEMMAP | ARCH_DIRECT_MAP);
 }
 
 int walk_memory(struct snap *s)

@@ -288,16 +288,10 @@ static void look_at(struct snap *s, struct pipe *p, const struct splices *sp)
 		snap_lost(s, LOSS_TORN, "pipe buffers", 1);
 }
 
-bool walk_pipes_available(const struct snap *s)
+const char *walk_pipes_lacks(const struct snap *s)
 {
-	static const enum kf needed[] = { KF_INODE_PIPE,     KF_PIPE_HEAD,   KF_PIPE_TAIL,
-					  KF_PIPE_RING_SIZE, KF_PIPE_BUFS,   KF_PIPE_BUF,
-					  KF_PIPE_BUF_PAGE,  KF_PIPE_BUF_LEN };
-
-	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
-		if (!kmem_has(s->k, needed[i]))
-			return false;
-	return true;
+	return KMEM_LACKS(s->k, KF_INODE_PIPE, KF_PIPE_HEAD, KF_PIPE_TAIL, KF_PIPE_RING_SIZE,
+			  KF_PIPE_BUFS, KF_PIPE_BUF, KF_PIPE_BUF_PAGE, KF_PIPE_BUF_LEN);
 }
 
 int walk_pipes(struct snap *s)

@@ -183,9 +183,9 @@ static void tell_all(struct queues *qs)
 	}
 }
 
-bool walk_queued_available(const struct snap *s)
+const char *walk_queued_lacks(const struct snap *s)
 {
-	return kmem_has(s->k, KF_INODE_RWSEM) && locks_have_queues(s->k);
+	return KMEM_LACKS(s->k, KF_INODE_RWSEM) ?: locks_lack_queues(s->k);
 }
 
 int walk_queued(struct snap *s)

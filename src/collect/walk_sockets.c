@@ -286,14 +286,14 @@ static void tell_hold(struct snap *s, const struct socks *all, const struct skb_
 	free(releasers);
 }
 
-bool walk_sockets_available(const struct snap *s)
+const char *walk_sockets_lacks(const struct snap *s)
 {
-	const struct kmem *k = s->k;
+	const char *lacks = KMEM_LACKS(s->k, KF_SOCKET_ALLOC_INODE, KF_SK_RECEIVE_QUEUE,
+				       KF_SK_WRITE_QUEUE, KF_SKB_HEAD, KF_SHINFO_FRAGS,
+				       KF_SKB_RBNODE);
 
-	return kmem_has(k, KF_SOCKET_ALLOC_INODE) && kmem_has(k, KF_SK_RECEIVE_QUEUE) &&
-	       kmem_has(k, KF_SK_WRITE_QUEUE) && kmem_has(k, KF_SKB_HEAD) &&
-	       kmem_has(k, KF_SHINFO_FRAGS) && kmem_has(k, KF_SKB_RBNODE) &&
-	       k->field[KF_SKB_END].size == 4; /* an offset, as on every 64-bit kernel */
+	/* an offset, as on every 64-bit kernel */
+	return lacks || s->k->field[KF_SKB_END].size == 4 ? lacks : kfield_name(KF_SKB_END);
 }
 
 int walk_sockets(struct snap *s)

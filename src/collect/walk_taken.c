@@ -127,9 +127,9 @@ static void tell_entry(struct taken *k)
 			tell_claim(k, &k->e->p.takers[i], &claim[i]);
 }
 
-bool walk_taken_available(const struct snap *s)
+const char *walk_taken_lacks(const struct snap *s)
 {
-	return s->opts->trace && pins_work(s->opts->trace->pins);
+	return s->opts->trace && pins_work(s->opts->trace->pins) ? NULL : "a page being taken";
 }
 
 int walk_taken(struct snap *s)

@@ -74,9 +74,9 @@ static bool may_be_machine(u16 mode)
 	return !(mode & S_IFMT) || S_ISREG(mode) || S_ISCHR(mode);
 }
 
-bool walk_vms_available(const struct snap *s)
+const char *walk_vms_lacks(const struct snap *s)
 {
-	return kmem_has(s->k, KF_FILE_OP);
+	return KMEM_LACKS(s->k, KF_FILE_OP);
 }
 
 int walk_vms(struct snap *s)

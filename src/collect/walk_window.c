@@ -144,10 +144,9 @@ static int find_queues(struct snap *s, struct queue **found, u32 *n)
 	return 0;
 }
 
-bool walk_window_available(const struct snap *s)
+const char *walk_window_lacks(const struct snap *s)
 {
-	return kmem_has(s->k, KF_WQE_PRIVATE) && kmem_has(s->k, KF_WQE_ENTRY) &&
-	       kmem_has(s->k, KF_SB_FS_INFO);
+	return KMEM_LACKS(s->k, KF_WQE_PRIVATE, KF_WQE_ENTRY, KF_SB_FS_INFO);
 }
 
 /* The worker that frees ranges: nobody else's wait keeps a range from those who queue. */

@@ -71,7 +71,8 @@ class Session(boot.Session):
     def known_better(self, wait, truth):
         """Complaints about what only a watch can know that has seen it all."""
         bad, began = [], wait["began_mono_ns"]
-        if truth.on == "page" and (not began or began < truth.started * SECOND):
+        hooked = truth.on == "page" and "unbind" not in truth.ops
+        if hooked and (not began or began < truth.started * SECOND):
             bad.append(f"the wait began at {began}, not after {truth.started} s")
         if len(truth.holders) > TAKERS_MAX or \
                 any(page["busy"] > REFS_MAX for page in wait["pages"]):
