@@ -3,6 +3,7 @@
 
 import contextlib
 import ctypes
+import glob
 import json
 import os
 import re
@@ -301,13 +302,11 @@ def bpf_objects():
 
 
 def bpftool_ids(word):
-    """The ids that `bpftool WORD show` lists; None without a bpftool that works on this kernel."""
-    with contextlib.suppress(FileNotFoundError):
-        done = subprocess.run(["bpftool", "-j", word, "show"], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=PATIENCE)
-        if done.returncode == 0:
-            return {entry["id"] for entry in json.loads(done.stdout or "[]")}
-    return None
+    """The ids that `bpftool WORD show` lists; Ubuntu's wants the path of one of its kernels."""
+    tool = (glob.glob("/usr/lib/linux*tools*/*/bpftool") or ["bpftool"])[-1]
+    done = subprocess.run([tool, "-j", word, "show"], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, timeout=PATIENCE, check=True)
+    return {entry["id"] for entry in json.loads(done.stdout or "[]")}
 
 
 class Stage:
