@@ -2,14 +2,18 @@
 #include "collect/trace.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "util/array.h"
 #include "util/clock.h"
+#include "util/log.h"
 #include "waits.skel.h"
 
 #define LOOPS_COST "a wait that a signal ends is told late and without its result"
@@ -96,10 +100,52 @@ struct trace *trace_new(const struct trace_opts *opts)
 	return t;
 }
 
+static void keep_until_eof(int fd)
+{
+	int null = open("/dev/null", O_RDWR);
+	char none;
+
+	/* who reads what was printed waits for its end */
+	for (int std = 0; null >= 0 && std <= STDERR_FILENO; std++)
+		dup2(null, std);
+	prctl(PR_SET_NAME, "daxtrace-hooks");
+	setsid();
+	while (read(fd, &none, 1) < 0 && errno == EINTR)
+		;
+	_exit(0);
+}
+
+/*
+ * To take hooks away waits for a task that spins in the kernel, as attaching them does, and no signal
+ * ends that. It is the end of the last process that has them which waits: a child, so that this one
+ * can end.
+ */
+static void leave_hooks_to_a_child(void)
+{
+	int fds[2];
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC))
+		return;
+	pid = fork();
+	if (!pid) {
+		close(fds[1]);
+		keep_until_eof(fds[0]);
+	}
+	close(fds[0]);
+	if (pid > 0)
+		log_msg(LOG_ERROR,
+			"the hooks stay until the task that spins has left the kernel; process %d "
+			"ends with them",
+			(int)pid);
+}
+
 void trace_free(struct trace *t)
 {
 	if (!t)
 		return;
+	if (t->spins)
+		leave_hooks_to_a_child();
 	ring_buffer__free(t->ring);
 	pins_free(t->pins);
 	hooks_close(t->hooks);
@@ -224,6 +270,7 @@ int trace_begin(struct snap *s, struct trace *t, bool may_attach)
 {
 	int err = 0;
 
+	t->spins = t->hooks && !may_attach;
 	if (!t->hooks && !may_attach) {
 		snap_probe(
 			s, "hooks", PROBE_MISSING,

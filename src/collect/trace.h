@@ -57,6 +57,7 @@ struct trace {
 	u64 lost[TRACE_LOSS_MAX]; /* told so far */
 	struct named *names;      /* of addresses that were in stacks */
 	u32 nr_names;
+	bool spins;        /* a task did in the last look: to take the hooks away waits for it */
 	u32 ustacks_named; /* in the look that is under way */
 	int err;           /* -ENOMEM while records came in */
 };
