@@ -6,10 +6,13 @@
 #ifndef DAXTOP_ARCH_H
 #define DAXTOP_ARCH_H
 
+#include <sys/uio.h>
+
 #include "collect/kmem.h"
 
 #define ARCH_PAGE_SHIFT 12
 #define ARCH_PAGE_SIZE  (1UL << ARCH_PAGE_SHIFT)
+#define ARCH_IOVECS_MAX 1024                  /* UIO_MAXIOV */
 #define ARCH_TEXT_FIRST 0xffffffff80000000ULL /* kernel and modules: x86_64/mm.rst */
 
 struct arch {
@@ -34,7 +37,8 @@ u64 arch_page_to_pfn(const struct arch *a, const struct kmem *k, u64 page);
 
 /* Registers of a sleeping task at its entry into the kernel. */
 struct arch_regs {
-	s32 syscall; /* -1: entered by a fault or interrupt, or a 32-bit call */
+	s32 syscall; /* of a 32-bit program the 64-bit one; -1: a fault or interrupt, or unknown */
+	u32 pointer_size; /* of the program that called, in bytes */
 	u64 args[6];
 	u64 ip, sp, bp, bx, r12, r13, r14, r15;
 };
@@ -59,6 +63,13 @@ int arch_walk_ptes(const struct arch *a, struct kmem *k, u64 pgd, u64 addr, u64 
  * of the task, faults nothing in. 0, or -EFAULT when a page is not present.
  */
 int arch_read_user(const struct arch *a, struct kmem *k, u64 pgd, u64 addr, void *dst, size_t len);
+
+/*
+ * Reads the n iovecs at an address that a task gave to its system call, as wide as the program has
+ * them. 0, -EFAULT when a page is not present, -EINVAL for more than ARCH_IOVECS_MAX.
+ */
+int arch_read_iovecs(const struct arch *a, struct kmem *k, u64 pgd, const struct arch_regs *r,
+		     u64 addr, struct iovec *iov, u32 n);
 
 /* Names of system calls: "pwrite64"; NULL for one that no wait or holder is known to use. */
 const char *arch_syscall_name(s32 nr);

@@ -5,7 +5,7 @@
 
 #include <linux/bpf.h>
 
-#include "collect/arch.h"
+#include "collect/ia32.h"
 
 #ifndef __x86_64__
 #error "daxtop knows x86-64 only: add src/collect/arch_<name>.c"
@@ -101,17 +101,30 @@ u64 arch_page_to_pfn(const struct arch *a, const struct kmem *k, u64 page)
 }
 
 static const enum kf reg_fields[] = {
-	KF_PT_DI, KF_PT_SI, KF_PT_DX, KF_PT_R10, KF_PT_R8,  KF_PT_R9,  KF_PT_ORIG_AX, KF_PT_CS,
-	KF_PT_IP, KF_PT_SP, KF_PT_BP, KF_PT_BX,  KF_PT_R12, KF_PT_R13, KF_PT_R14,     KF_PT_R15,
+	KF_PT_DI,      KF_PT_SI,  KF_PT_DX,  KF_PT_R10, KF_PT_R8, KF_PT_R9,
+	KF_PT_ORIG_AX, KF_PT_CS,  KF_PT_IP,  KF_PT_SP,  KF_PT_BP, KF_PT_BX,
+	KF_PT_R12,     KF_PT_R13, KF_PT_R14, KF_PT_R15, KF_PT_CX,
 };
 
 enum { NR_REG_FIELDS = sizeof(reg_fields) / sizeof(*reg_fields) };
+
+/* Values in the order of reg_fields. */
+static void take_ia32_call(struct arch_regs *r, const u64 *v)
+{
+	u64 args[] = { v[11], v[16], v[2], v[1], v[0], v[10] };
+
+	for (int i = 0; i < 6; i++)
+		r->args[i] = (u32)args[i];
+	r->pointer_size = 4;
+	r->syscall = r->syscall < 0 ? -1 : ia32_translate(r->syscall, r->args);
+}
 
 /* From their values, in the order of reg_fields. */
 static struct arch_regs regs_of(const u64 *v)
 {
 	struct arch_regs r = {
 		.syscall = -1,
+		.pointer_size = 8,
 		.ip = v[8],
 		.sp = v[9],
 		.bp = v[10],
@@ -122,9 +135,11 @@ static struct arch_regs regs_of(const u64 *v)
 		.r15 = v[15],
 	};
 
-	if (v[6] < 1024 && (v[7] & 0xffff) != USER_CS32)
-		r.syscall = v[6];
 	memcpy(r.args, v, sizeof(r.args));
+	if (v[6] < 1024)
+		r.syscall = v[6];
+	if ((v[7] & 0xffff) == USER_CS32)
+		take_ia32_call(&r, v);
 	return r;
 }
 
@@ -259,6 +274,22 @@ int arch_read_user(const struct arch *a, struct kmem *k, u64 pgd, u64 addr, void
 		len -= step;
 	}
 	return 0;
+}
+
+int arch_read_iovecs(const struct arch *a, struct kmem *k, u64 pgd, const struct arch_regs *r,
+		     u64 addr, struct iovec *iov, u32 n)
+{
+	u32 narrow[2 * ARCH_IOVECS_MAX];
+	int err;
+
+	if (n > ARCH_IOVECS_MAX)
+		return -EINVAL;
+	if (r->pointer_size == sizeof(void *))
+		return arch_read_user(a, k, pgd, addr, iov, n * sizeof(*iov));
+	err = arch_read_user(a, k, pgd, addr, narrow, n * 2 * sizeof(*narrow));
+	for (u32 i = 0; i < n && !err; i++)
+		iov[i] = (struct iovec){ (void *)(uintptr_t)narrow[2 * i], narrow[2 * i + 1] };
+	return err;
 }
 
 static const struct {

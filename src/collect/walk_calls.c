@@ -14,7 +14,6 @@
 #include "collect/snap.h"
 
 enum {
-	IOVECS_MAX = 1024,   /* UIO_MAXIOV */
 	TABLE_ON_STACK = 16, /* mm/process_vm_access.c PVM_MAX_PP_ARRAY_COUNT */
 	TABLE_MAX = 1024,    /* PVM_MAX_KMALLOC_PAGES */
 	REGISTERS_SAVED = 6, /* what a function has to save: rbx, rbp, r12 to r15 */
@@ -190,8 +189,8 @@ static u32 read_iovecs(const struct stuck *c, const struct arch_regs *regs, stru
 {
 	u64 n = regs->args[4], pgd;
 
-	if (n > IOVECS_MAX || kmem_get(c->s->k, c->t->r.mm, KF_MM_PGD, &pgd) ||
-	    arch_read_user(&c->s->arch, c->s->k, pgd, regs->args[3], iov, n * sizeof(*iov)))
+	if (n > ARCH_IOVECS_MAX || kmem_get(c->s->k, c->t->r.mm, KF_MM_PGD, &pgd) ||
+	    arch_read_iovecs(&c->s->arch, c->s->k, pgd, regs, regs->args[3], iov, n))
 		return 0;
 	return n;
 }
@@ -222,7 +221,7 @@ static void look_at_process_vm(const struct stuck *c)
 {
 	static const char *const pinning[] = { "__get_user_pages", "__gup_longterm_locked",
 					       "pin_user_pages_remote", NULL };
-	static struct iovec iov[IOVECS_MAX];
+	static struct iovec iov[ARCH_IOVECS_MAX];
 	static struct table t;
 	const struct arch_regs *regs = task_regs(c->s, c->t);
 	struct fact_hold h = { .how = HOW_PROCESS_VM };

@@ -9,11 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 
 #include "collect/snap.h"
 
-enum { IOV_LIMIT = 1024 /* UIO_MAXIOV */, SECTOR = 512 };
+enum { SECTOR = 512 };
 
 /* How many bytes of the buffers can lie in the folio: all of it, where its index is unknown. */
 struct overlap {
@@ -95,13 +94,13 @@ static void add_buffer(struct overlap *o, u64 base, u64 len)
 	}
 }
 
-static void add_vector(struct overlap *o, u64 addr, u64 n)
+static void add_vector(struct overlap *o, const struct arch_regs *regs)
 {
-	static struct iovec iov[IOV_LIMIT];
-	u64 pgd;
+	static struct iovec iov[ARCH_IOVECS_MAX];
+	u64 n = regs->args[2], pgd;
 
-	if (n > IOV_LIMIT || kmem_get(o->s->k, o->mm, KF_MM_PGD, &pgd) ||
-	    arch_read_user(&o->s->arch, o->s->k, pgd, addr, iov, n * sizeof(*iov)))
+	if (n > ARCH_IOVECS_MAX || kmem_get(o->s->k, o->mm, KF_MM_PGD, &pgd) ||
+	    arch_read_iovecs(&o->s->arch, o->s->k, pgd, regs, regs->args[1], iov, n))
 		return;
 	for (u64 i = 0; i < n; i++)
 		add_buffer(o, (u64)iov[i].iov_base, iov[i].iov_len);
@@ -209,7 +208,7 @@ static void look_at(struct snap *s, struct ktask *t)
 		struct overlap o = { .s = s, .page = &s->pages[i], .mm = t->r.mm };
 
 		if (call->vectored)
-			add_vector(&o, regs->args[1], regs->args[2]);
+			add_vector(&o, regs);
 		else
 			add_buffer(&o, regs->args[1], regs->args[2]);
 		if (o.bytes)
