@@ -16,6 +16,9 @@
 
 #define CAP_BIT(cap) (1ULL << (cap))
 
+/* PROC_PID_INIT_INO, include/linux/proc_ns.h: since v3.8, and part of the ABI since v6.18 */
+#define INITIAL_PID_NAMESPACE "pid:[4026531836]"
+
 /* The machine, and what the checks have found so far. */
 struct check {
 	const char *root;
@@ -133,6 +136,28 @@ static void check_user_namespace(struct check *c)
 	       "run daxtrace on the host");
 }
 
+/* The kernel's iterator lists the tasks of its reader's namespace, and says nothing of others. */
+static void check_pid_namespace(struct check *c)
+{
+	struct refusal spare, *why = refusal_of(c, &spare);
+	static const char costs[] =
+		"tasks outside of it cannot be seen, neither waiters nor holders";
+	char full[4096], name[64];
+	ssize_t len;
+
+	snprintf(full, sizeof(full), "%s/proc/self/ns/pid", c->root);
+	len = readlink(full, name, sizeof(name) - 1);
+	name[len < 0 ? 0 : len] = '\0';
+	if (len < 0 || !strcmp(name, INITIAL_PID_NAMESPACE)) {
+		emit(c, "pid namespace", PROBE_OK, NULL);
+		return;
+	}
+	emit(c, "pid namespace", PROBE_MISSING, costs);
+	refuse(why, STATUS_NOPERM, costs, "",
+	       "this is a PID namespace (a container?): run daxtrace on the host, or in a container "
+	       "that shares the host's, as with --pid=host");
+}
+
 static void add_name(char *list, size_t len, const char *name)
 {
 	size_t at = strlen(list);
@@ -193,6 +218,7 @@ int preflight_at(const char *root, u64 caps, fact_sink_fn sink, void *arg, struc
 	check_btf(&c);
 	check_lockdown(&c);
 	check_user_namespace(&c);
+	check_pid_namespace(&c);
 	check_bpf_capabilities(&c);
 	check_symbols(&c);
 	if (c.sink_err && why->status == STATUS_OK)

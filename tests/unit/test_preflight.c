@@ -42,7 +42,7 @@ static int run(const char *root, u64 caps, struct refusal *why)
 	nr_probes = 0;
 	ret = preflight_at(root, caps, take_probe, &sink_answer, why);
 	/* Every check reports, whatever the ones before it said. */
-	assert_int_equal(nr_probes, 5);
+	assert_int_equal(nr_probes, 6);
 	for (size_t i = 0; i < nr_probes; i++)
 		assert_int_equal(probes[i].costs, probes[i].state != PROBE_OK);
 	return ret;
@@ -151,6 +151,20 @@ static void user_namespace(void **state)
 	assert_non_null(strstr(why.cause, "namespace"));
 }
 
+static void pid_namespace(void **state)
+{
+	struct refusal why;
+
+	tree_link(*state, "proc/self/ns/pid", "pid:[4026531836]");
+	assert_int_equal(run(*state, needed, &why), 0);
+	tree_remove(*state, "proc/self/ns/pid");
+	tree_link(*state, "proc/self/ns/pid", "pid:[4026532170]");
+	assert_int_equal(run(*state, needed, &why), -1);
+	assert_int_equal(why.status, STATUS_NOPERM);
+	assert_non_null(strstr(why.cause, "PID namespace"));
+	assert_non_null(strstr(why.cause, "--pid=host"));
+}
+
 static void hidden_addresses(void **state)
 {
 	struct refusal why;
@@ -191,6 +205,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(missing_capabilities_are_named, setup, teardown),
 		cmocka_unit_test_setup_teardown(lockdown, setup, teardown),
 		cmocka_unit_test_setup_teardown(user_namespace, setup, teardown),
+		cmocka_unit_test_setup_teardown(pid_namespace, setup, teardown),
 		cmocka_unit_test_setup_teardown(hidden_addresses, setup, teardown),
 		cmocka_unit_test_setup_teardown(sink_error_is_reported, setup, teardown),
 	};

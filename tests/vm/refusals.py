@@ -15,6 +15,7 @@ LOCKDOWN = "/sys/kernel/security/lockdown"
 BTF = "/sys/kernel/btf/vmlinux"
 NO_CAPABILITIES = ("setpriv", "--inh-caps", "-all", "--bounding-set", "-all")
 UNPRIVILEGED = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
+CONTAINER = ("unshare", "--pid", "--fork", "--mount-proc")
 NO_SYSLOG = ("setpriv", "--inh-caps", "-all", "--bounding-set", "-all,+bpf,+perfmon")
 
 
@@ -81,6 +82,11 @@ def check(result, status, words, explained=True):
         raise Mismatch(f"{'; '.join(bad)}; stderr: {errors.strip()[-400:]!r}")
 
 
+class Namespace(Refusal):
+    """Where tasks of the host are not listed, nobody would be seen to wait."""
+    holder = "namespace"
+
+
 class Full(Refusal):
     """The answer does not fit on the disk."""
 
@@ -135,5 +141,7 @@ def refusals():
         Full("full-disk-check", ERROR, ["No space left"], ("--check",), explained=False),
         Refusal("hidden-addresses", NO_PRIVILEGE, ["kptr_restrict"],
                 around=lambda: setting("/proc/sys/kernel/kptr_restrict", "2")),
+        Namespace("pid", NO_PRIVILEGE, ["PID namespace", "--pid=host"], by=CONTAINER,
+                  explained=False),
         Refusal("no-btf", LACKING, ["BTF"], around=lambda: emptied(BTF)),
     ]
