@@ -270,6 +270,12 @@ struct fact_hold {
 	bool outbound;    /* socket: sent; the peer's acknowledgement releases it, not the tasks */
 	bool unsent;      /* socket: in a datagram that waits for more data of the releasers */
 	const char *peer; /* outbound: "socket:[4711]", the other end, if the releasers have it */
+	/*
+	 * outbound: "10.0.0.1:80", this end of a TCP connection in our network namespace that a
+	 * program has or had; NULL else
+	 */
+	const char *local;
+	bool undelivered; /* outbound: the other end is on this machine and has read all it got */
 	const struct fact_releaser *releasers; /* nr entries; may be none */
 	u32 nr_releasers;
 	/* The following only from a trace: who took the references, which needs not have them now. */

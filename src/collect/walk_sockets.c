@@ -185,19 +185,35 @@ static const char *state_name(u64 state)
 	return state < sizeof(names) / sizeof(*names) ? names[state] : "";
 }
 
-/* Who has the sending end open, when it is not who can release the page. */
-static const char *sender_text(struct snap *s, u64 inode)
+/* "nginx[4711], fd 5": who has an end open that is not whose page it is; NULL unknown. */
+static const char *opener_text(struct snap *s, const struct ksock *sock)
 {
 	u32 n;
-	struct fact_releaser *senders = fds_releasers(s, inode, &n, NULL);
-	const struct ktask *t = n ? task_find(s, senders[0].task) : NULL;
+	struct fact_releaser *openers = fds_releasers(s, sock->inode, &n, NULL);
+	const struct ktask *t = n ? task_find(s, openers[0].task) : NULL;
 	const char *text = NULL;
 
-	if (t && senders[0].fd >= 0)
-		text = snap_text(s, "sent by %.*s[%u], fd %d", (int)sizeof(t->r.comm), t->r.comm,
-				 t->r.tgid, senders[0].fd);
-	free(senders);
+	if (t && openers[0].fd >= 0)
+		text = snap_text(s, "%.*s[%u], fd %d", (int)sizeof(t->r.comm), t->r.comm, t->r.tgid,
+				 openers[0].fd);
+	free(openers);
 	return text;
+}
+
+static const char *sender_text(struct snap *s, const struct ksock *sock)
+{
+	const char *opener = opener_text(s, sock);
+
+	return opener ? snap_text(s, "sent by %s", opener) : NULL;
+}
+
+static const char *other_end_text(struct snap *s, const struct ksock *peer)
+{
+	const char *opener = opener_text(s, peer);
+
+	return snap_text(s, "the other end, %s%s%s%s, has read all that reached it",
+			 sock_name(s, peer), opener ? " (" : "", opener ? opener : "",
+			 opener ? ")" : "");
 }
 
 /* A driver's: sock_create_kern() opens no file. */
@@ -217,7 +233,7 @@ static const char *describe(struct snap *s, const struct ksock *sock, bool by_pe
 	if (!sock->inode)
 		return snap_text(s, "closed by whoever had it, in state %s", state_name(state));
 	if (by_peer)
-		return sender_text(s, sock->inode);
+		return sender_text(s, sock);
 	return is_of_kernel(s, sock) ? "the kernel's own, as NVMe and iSCSI over TCP have" : NULL;
 }
 
@@ -240,24 +256,60 @@ static u32 uid_of(struct snap *s, const struct ksock *sock)
 	return sock->inode || kmem_get(s->k, sock->sk, KF_SK_UID, &uid) ? UINT32_MAX : uid;
 }
 
-/* What was sent and not acknowledged is up to the other end, if some task here has it open. */
-static struct fact_releaser *find_releasers(struct snap *s, const struct socks *all,
-					    const struct skb_hit *h, const struct ksock *sock,
-					    struct fact_hold *hold)
+/* Nothing that was received is left to be read: tcp_inq(). */
+static bool has_read_all(struct snap *s, u64 sk)
 {
-	const struct ksock *peer = h->sent ? socks_peer(s, all, sock->sk) : NULL;
+	struct kget g[] = { { sk, KF_TCP_RCV_NXT, 0, 0 }, { sk, KF_TCP_COPIED_SEQ, 0, 0 } };
+
+	return !kmem_getv(s->k, g, 2) && !g[0].err && !g[1].err && g[0].val == g[1].val;
+}
+
+/* Those who have the other end open, if that can read what was sent: only then it is up to them. */
+static struct fact_releaser *find_readers(struct snap *s, const struct socks *all, u64 sk,
+					  struct fact_hold *hold)
+{
+	const struct ksock *peer = socks_peer(s, all, sk);
+	u64 received = peer ? peer->sk : 0;
 	struct fact_releaser *found = NULL;
 
 	if (peer && peer->listener)
 		peer = socks_find(all, peer->listener);
 	if (peer && peer->inode)
 		found = fds_releasers(s, peer->inode, &hold->nr_releasers, NULL);
+	if (found && has_read_all(s, received)) {
+		hold->undelivered = true;
+		hold->detail = other_end_text(s, peer);
+		hold->nr_releasers = 0;
+		free(found);
+		return NULL;
+	}
 	if (found)
 		hold->peer = sock_name(s, peer);
-	else if (sock->inode)
+	return found;
+}
+
+static struct fact_releaser *find_releasers(struct snap *s, const struct socks *all,
+					    const struct skb_hit *h, const struct ksock *sock,
+					    struct fact_hold *hold)
+{
+	struct fact_releaser *found = h->sent ? find_readers(s, all, sock->sk, hold) : NULL;
+
+	if (!found && sock->inode)
 		found = fds_releasers(s, sock->inode, &hold->nr_releasers, NULL);
 	exits_mark(s, h->page->inode, found, hold->nr_releasers);
 	return found;
+}
+
+/* What names the connection to ss(8), of one that a reset does no harm to the kernel by. */
+static const char *local_end(struct snap *s, const struct ksock *sock, const struct fact_hold *hold)
+{
+	u64 protocol;
+	bool tcp = !kmem_get(s->k, sock->sk, KF_SK_PROTOCOL, &protocol) && protocol == IPPROTO_TCP;
+
+	if (!tcp || !hold->outbound || hold->peer || (sock->inode && !hold->nr_releasers) ||
+	    *namespace_text(s, sock->sk))
+		return NULL;
+	return sock_local(s, sock->sk);
 }
 
 static void tell_hold(struct snap *s, const struct socks *all, const struct skb_hit *h)
@@ -276,9 +328,11 @@ static void tell_hold(struct snap *s, const struct socks *all, const struct skb_
 	f.hold.object_kind = "socket";
 	f.hold.object_id = sock_name(s, sock);
 	f.hold.target = sock_state(s, sock->sk) == TCP_LISTEN ? NULL : sock_peer(s, sock->sk);
-	f.hold.detail = describe(s, sock, f.hold.peer);
+	if (!f.hold.detail)
+		f.hold.detail = describe(s, sock, f.hold.peer);
 	f.hold.unsent = h->sent && is_datagram(s, sock->sk);
 	f.hold.outbound = h->sent && !f.hold.unsent;
+	f.hold.local = local_end(s, sock, &f.hold);
 	f.hold.held_ns = FACT_UNKNOWN;
 	f.hold.pipe_user = uid_of(s, sock);
 	f.hold.releasers = releasers;

@@ -143,10 +143,8 @@ void advise_end(struct verdict *v)
 			note_own(v, h);
 		else if (hold_is_unread(h) && h->h.confidence == CONF_EXACT)
 			advise_end_holder(v, h, same_refs(page, i, same_end));
-		else if (h->h.outbound && !h->h.peer && h->nr_releasers)
-			note_sent(v, h);
 		else if (h->h.outbound && !h->h.peer)
-			advise_kill_connection(v, h);
+			advise_end_sender(v, h);
 		else if (hold_is_io(h))
 			note_io(v, h);
 		else if (hold_is_call(h))

@@ -22,10 +22,8 @@ void advise_uncork(struct verdict *v, const struct wfg_hold *h, s64 refs);
 void advise_peer(struct verdict *v, const struct wfg_hold *h);
 /* Packets that were read and that a CPU has yet to free; nothing for other holds. */
 void advise_traffic(struct verdict *v, const struct wfg_hold *h);
-/* That the end of who sent it does not help. */
-void note_sent(struct verdict *v, const struct wfg_hold *h);
-/* Reset a connection that no task has open; nothing for other holds. */
-void advise_kill_connection(struct verdict *v, const struct wfg_hold *h);
+/* Reset the connection, where its ends are known; and that the end of who sent it does not help. */
+void advise_end_sender(struct verdict *v, const struct wfg_hold *h);
 
 /* --- advice_io.c */
 /* What has to answer: the device that the I/O is stuck in, else where it was sent; NULL unknown. */

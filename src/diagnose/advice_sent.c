@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Packets that were sent, or not yet: what their peer, their device or their CPU has to do. */
 #include <stdio.h>
-#include <string.h>
 
 #include "diagnose/advice_parts.h"
 #include "diagnose/phrase.h"
@@ -28,10 +27,25 @@ static void advise_network(struct verdict *v, const struct wfg_hold *h)
 
 	sb_printf(&action, "Let network device %s send, or drop what is queued for it.",
 		  h->h.device);
-	sb_printf(&effect, "ip -s link and tc -s qdisc show why it does not. Once the packet is "
-			   "sent or dropped,");
+	sb_printf(&effect,
+		  "ip -s link and tc -s qdisc show why it does not. Once the packet is "
+		  "sent or dropped,");
 	advice_add_outcome(&effect, v->wait, h->h.refs);
 	verdict_advice(v, ADVICE_SENTENCE, "packet-queued", &action, &effect);
+}
+
+/* Both ends are here, and what is between them keeps or drops the packets. */
+static void advise_delivery(struct verdict *v, const struct wfg_hold *h)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+
+	sb_printf(&action, "Let the packets of %s reach%s%s.",
+		  h->h.object_id ? h->h.object_id : "the socket",
+		  h->h.target ? " " : " the other end", h->h.target ? h->h.target : "");
+	sb_puts(&effect, "A firewall, a queueing discipline or a device between the two ends keeps "
+			 "or drops them: see nft list ruleset and tc -s qdisc. Once they arrive,");
+	advice_add_outcome(&effect, v->wait, h->h.refs);
+	verdict_advice(v, ADVICE_SENTENCE, "tcp-splice-dropped", &action, &effect);
 }
 
 void advise_peer(struct verdict *v, const struct wfg_hold *h)
@@ -40,6 +54,11 @@ void advise_peer(struct verdict *v, const struct wfg_hold *h)
 
 	if (h->h.unqueued && h->h.device) {
 		advise_network(v, h);
+		return;
+	}
+
+	if (h->h.undelivered) {
+		advise_delivery(v, h);
 		return;
 	}
 
@@ -65,7 +84,7 @@ void advise_traffic(struct verdict *v, const struct wfg_hold *h)
 	verdict_advice(v, ADVICE_COMMAND, "advice-deferred", &action, &effect);
 }
 
-void note_sent(struct verdict *v, const struct wfg_hold *h)
+static void note_sent(struct verdict *v, const struct wfg_hold *h)
 {
 	struct strbuf sb = { 0 };
 
@@ -81,37 +100,30 @@ void note_sent(struct verdict *v, const struct wfg_hold *h)
 	verdict_note(v, &sb);
 }
 
-/*
- * "tcp 10.0.0.1:80>10.0.0.9:4711", a connection that no task has open, in our network namespace.
- * Addresses are all that is in it: the kernel made the text.
- */
-static bool orphan_ends(const struct wfg_hold *h, const char **local, int *len, const char **peer)
-{
-	const char *id = h->h.object_id;
-
-	if (h->nr_releasers || !id || strncmp(id, "tcp ", 4) != 0 || strchr(id + 4, ' '))
-		return false;
-	*local = id + 4;
-	*peer = strchr(*local, '>');
-	if (!*peer)
-		return false;
-	*len = *peer - *local;
-	++*peer;
-	return true;
-}
-
-void advise_kill_connection(struct verdict *v, const struct wfg_hold *h)
+static void advise_kill_connection(struct verdict *v, const struct wfg_hold *h)
 {
 	struct strbuf action = { 0 }, effect = { 0 };
-	const char *local, *peer;
-	int len;
 
-	if (!orphan_ends(h, &local, &len, &peer))
+	if (!h->h.local || !h->h.target)
 		return;
-	sb_printf(&action, "ss -tK src %.*s dst %s", len, local, peer);
-	sb_puts(&effect, "Resets this connection, which no task has open any more: data that its "
-			 "peer has not acknowledged is lost. Linux 5.10 keeps the connection, "
-			 "then empty, in its table.");
+	sb_printf(&action, "ss -tK src %s dst %s", h->h.local, h->h.target);
+	sb_puts(&effect, "Resets this connection");
+	if (h->nr_releasers) {
+		sb_puts(&effect, " of ");
+		phrase_releasers(&effect, h, NAMED);
+		sb_puts(&effect, ": data that its peer has not acknowledged is lost.");
+	} else {
+		sb_puts(&effect, ", which no task has open any more: data that its peer has not "
+				 "acknowledged is lost. Linux 5.10 keeps the connection, then "
+				 "empty, in its table.");
+	}
 	advice_add_remaining(&effect, v->wait->page, h->h.refs);
-	verdict_advice(v, ADVICE_COMMAND, "advice-orphan", &action, &effect);
+	verdict_advice(v, ADVICE_COMMAND, h->nr_releasers ? "tcp-reset" : "advice-orphan", &action,
+		       &effect);
+}
+
+void advise_end_sender(struct verdict *v, const struct wfg_hold *h)
+{
+	advise_kill_connection(v, h);
+	note_sent(v, h);
 }

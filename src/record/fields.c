@@ -220,6 +220,8 @@ static const struct field hold_fields[] = {
 	FIELD("pipe_user", U32, hold.pipe_user, .always = true),
 	FIELD("outbound", BOOL, hold.outbound),
 	FIELD("peer", TEXT, hold.peer),
+	FIELD("local", TEXT, hold.local),
+	FIELD("undelivered", BOOL, hold.undelivered),
 	FIELD("releasers", RELEASERS, hold.releasers),
 	FIELD("taker_pid", U32, hold.taker_pid),
 	FIELD("taker_tid", U32, hold.taker_tid),

@@ -114,6 +114,27 @@ static void a_sent_packet_waits_for_its_peer(void **state)
 	assert_non_null(find(&f->notes, "Ending feeder[31802] may not release the page"));
 }
 
+/* The other end is on this machine, and no reading of it would help. */
+static void packets_that_do_not_arrive_are_not_to_be_read(void **state)
+{
+	struct fact_releaser rel = { .task = task_id(31802), .fd = 5, .reads = true };
+	struct fact_hold h = make_socket(true);
+	struct scene *s = *state;
+	const struct finding *f;
+
+	h.local = "10.0.0.1:80";
+	h.undelivered = true;
+	scene_task(s, make_task(31802, "feeder"));
+	scene_hold(s, h, &rel, 1);
+	f = scene_diagnose(s);
+	assert_string_equal(f->advice[0].action,
+			    "Let the packets of socket:[99] reach 10.0.0.9:443.");
+	assert_advice(f, "ss -tK src 10.0.0.1:80 dst 10.0.0.9:443", "tcp-reset");
+	assert_has(advice_for(f, "ss -tK src 10.0.0.1:80 dst 10.0.0.9:443")->effect,
+		   "Resets this connection of feeder[31802]");
+	assert_null(advice_for(f, "kill 31802"));
+}
+
 static u32 count_advice(const struct finding *f, const char *action)
 {
 	u32 n = 0;
@@ -154,6 +175,7 @@ static void a_connection_without_a_task_can_be_reset(void **state)
 	const struct finding *f;
 
 	h.object_id = "tcp 10.0.0.1:80>10.0.0.9:443";
+	h.local = "10.0.0.1:80";
 	scene_hold(s, h, NULL, 0);
 	f = scene_diagnose(s);
 	assert_advice(f, "ss -tK src 10.0.0.1:80 dst 10.0.0.9:443", "advice-orphan");
@@ -1464,6 +1486,7 @@ int main(void)
 		TEST(a_foreign_pipe_blocks),
 		TEST(a_received_packet_waits_to_be_read),
 		TEST(a_sent_packet_waits_for_its_peer),
+		TEST(packets_that_do_not_arrive_are_not_to_be_read),
 		TEST(one_reader_releases_both_queues),
 		TEST(a_connection_without_a_task_can_be_reset),
 		TEST(a_connection_elsewhere_gets_no_command),

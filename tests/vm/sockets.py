@@ -63,6 +63,9 @@ class TcpHolder(PipeHolder):
             return [verdict.Holder("kernel", set(), object="CPU 0")]
         if state == "window":
             return [self.sent("sender")]
+        if state == "dropped":
+            return [verdict.Holder(self.how, {self.program.ready["taker"]},
+                                   object=self.program.ready["sender"])]
         if state == "full":
             return [self.sent("sender"), *received]
         if state == "orphan":
@@ -180,13 +183,15 @@ def network():
     found = [tcp("splice", "unread"), tcp("splice", "half"), tcp("splice", "full", by_reading=True),
              tcp("splice", "orphan", by_reading=True), tcp("splice", "netns"),
              tcp("splice", "unaccepted"),
+             tcp("splice", "dropped", by_reading=True),
              tcp("zerocopy", "window"), tcp("zerocopy", "full"), tcp("zerocopy", "orphan")]
     found += [Network("tcp-send-zc-window", TcpHolder("send_zc", "window"),
                       symbol="io_send_zc_prep")]
     found += [Network(f"socket-{mode}", SocketHolder(mode))
               for mode in ("unix", "unaccepted", "scm", "chain")]
     found += [Cipher("socket-alg", SocketHolder("alg"))]
-    found += [late("advice-socket", "full"), late("advice-orphan", "alone")]
+    found += [late("advice-socket", "full"), late("advice-orphan", "alone"),
+              late("tcp-reset", "dropped")]
     found += [NetworkAdvice("advice-deferred", TcpHolder("splice", "deferred"),
                             symbol="skb_attempt_defer_free")]
     return found

@@ -53,7 +53,8 @@ VARIANTS = (
 # Variants that take long, each on a kernel that has it: the turns of the others stay as they are.
 ONCE = {
     "*/loop-aio/*": "5.10", "*/raid-aio/*": "5.10", "*/nfs-aio/*": "6.1", "*/tcp-send-zc-*/*": "6.1",
-    "*/packet-vsock/*": "6.12", "*/namespace/*": "6.12",
+    "*/packet-vsock/*": "6.12", "*/namespace/*": "6.12", "*/tcp-splice-dropped/*": "7.2",
+    "*/tcp-reset/*": "5.10",
 }
 
 # What older kernels do not have.

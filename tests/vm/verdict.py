@@ -311,7 +311,8 @@ PROOFS = {
     "advice-process-vm", "advice-read", "advice-retouch", "advice-socket", "advice-stopped",
     "advice-vmsplice", "before-unbind", "delay-aio", "fuse-pwrite", "iomax-aio", "lease-limit",
     "lost-wakeup", "nbd-dio", "nfs-pwrite", "packet-queued", "packet-tls", "self/close",
-    "self/ftruncate", "sg_io", "tcp-splice-full", "unprotected",
+    "self/ftruncate", "sg_io", "tcp-reset", "tcp-splice-dropped", "tcp-splice-full",
+    "unprotected",
 }
 
 

@@ -7,10 +7,12 @@
  *   HOW    splice, zerocopy (MSG_ZEROCOPY) or send_zc (io_uring)
  *   STATE  unread      one page, which the receiver does not read
  *          half        the same, and the sender has shut down its end
+ *          dropped     one page, and a filter of the receiver drops its packet until it reads
  *          window      one page behind other data, of which the receiver's window is full
  *          full        as many pages as the receiver's window and the sender's buffer take
  *          orphan      the same, and the sender has exited
  *          netns       the same, in a network namespace with a table of connections of its own
+ *          stuck       as full, and the sender waits in splice(2) for room for one more
  *          alone       as orphan, and the receiver is gone as well, while loopback was down
  *          unaccepted  one page, the connection was not accepted, and the sender has exited
  *          deferred    one page, which the receiver has read on CPU 1
@@ -24,9 +26,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -43,7 +47,7 @@ static int pipe_ends[2];
 
 /* What the receiver says about the sender. */
 struct sender {
-	unsigned long inode;
+	unsigned long inode, pipe;
 	unsigned int port;
 };
 
@@ -54,7 +58,7 @@ static bool is(const char *name)
 
 static bool sends_many(void)
 {
-	return is("full") || is("orphan") || is("netns") || is("alone");
+	return is("full") || is("orphan") || is("netns") || is("alone") || is("stuck");
 }
 
 static bool sender_exits(void)
@@ -92,6 +96,18 @@ static void enter_namespace(void)
 	need(!unshare(CLONE_NEWNET), "unshare");
 }
 
+/* What has no data passes; the connections that it accepts inherit the filter. */
+static void drop_data(int fd)
+{
+	struct sock_filter drop[] = { BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+				      BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, PAGE, 0, 1),
+				      BPF_STMT(BPF_RET | BPF_K, 0),
+				      BPF_STMT(BPF_RET | BPF_K, UINT32_MAX) };
+	struct sock_fprog filter = { sizeof(drop) / sizeof(*drop), drop };
+
+	need(!setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)), "filter");
+}
+
 static int listen_somewhere(void)
 {
 	int fd = socket(AF_INET, SOCK_STREAM, 0), small = SMALL;
@@ -100,17 +116,27 @@ static int listen_somewhere(void)
 	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (is("window"))
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	if (is("dropped"))
+		drop_data(fd);
 	need(!bind(fd, (void *)&at, len) && !listen(fd, 1), "listen");
 	need(!getsockname(fd, (void *)&at, &len), "getsockname");
 	return fd;
 }
 
+/* False when it does not fit: then the page stays in the pipe. */
 static bool splice_page(int fd, char *page)
 {
 	struct iovec vec = { page, PAGE };
 
 	need(vmsplice(pipe_ends[1], &vec, 1, 0) == (ssize_t)PAGE, "vmsplice");
 	return splice(pipe_ends[0], NULL, fd, NULL, PAGE, SPLICE_F_NONBLOCK) == (ssize_t)PAGE;
+}
+
+/* Waits until what is left in the pipe fits. */
+static void splice_rest(int fd)
+{
+	need(!fcntl(fd, F_SETFL, 0), "fcntl");
+	need(splice(pipe_ends[0], NULL, fd, NULL, PAGE, 0) > 0, "splice");
 }
 
 static bool send_by_ring(int fd, const char *page)
@@ -147,8 +173,6 @@ static void send_all(int fd, char *page)
 	need(!pipe(pipe_ends), "pipe");
 	while (send_page(fd, page) && sends_many())
 		;
-	close(pipe_ends[0]);
-	close(pipe_ends[1]);
 }
 
 static void __attribute__((noreturn)) be_sender(char *page, int told)
@@ -167,10 +191,16 @@ static void __attribute__((noreturn)) be_sender(char *page, int told)
 	send_all(fd, page);
 	if (is("half"))
 		need(!shutdown(fd, SHUT_WR), "shutdown");
-	sender = (struct sender){ inode_of(fd), ntohs(own.sin_port) };
+	sender = (struct sender){ inode_of(fd), inode_of(pipe_ends[0]), ntohs(own.sin_port) };
+	if (!is("stuck")) {
+		close(pipe_ends[0]);
+		close(pipe_ends[1]);
+	}
 	need(write(told, &sender, sizeof(sender)) == sizeof(sender), "write");
 	if (sender_exits())
 		_exit(0);
+	if (is("stuck"))
+		splice_rest(fd);
 	for (;;)
 		pause();
 }
@@ -189,7 +219,12 @@ static void read_all(int fd)
 {
 	struct timeval patience = { .tv_usec = NOTHING_MORE_MS * 1000 };
 	char buf[PAGE];
+	int none = 0;
 
+	if (is("dropped")) {
+		need(!setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none)), "filter");
+		need(recv(fd, buf, PAGE, MSG_WAITALL) == (ssize_t)PAGE, "recv");
+	}
 	need(!setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), "SO_RCVTIMEO");
 	while (recv(fd, buf, sizeof(buf), 0) > 0)
 		;
@@ -235,9 +270,9 @@ int main(int argc, char **argv)
 	}
 	say("READY {\"pid\": %d, \"tid\": %d, \"taker\": %d, \"index\": %zu, "
 	    "\"receiver\": \"socket:[%lu]\", \"sender\": \"socket:[%lu]\", "
-	    "\"orphan\": \"tcp 127.0.0.1:%u>127.0.0.1:%u\"}",
-	    initial_pid(), initial_tid(), child, index, inode, sender.inode, sender.port,
-	    ntohs(at.sin_port));
+	    "\"pipe\": \"pipe:[%lu]\", \"orphan\": \"tcp 127.0.0.1:%u>127.0.0.1:%u\"}",
+	    initial_pid(), initial_tid(), child, index, inode, sender.inode, sender.pipe,
+	    sender.port, ntohs(at.sin_port));
 	while (hear())
 		read_all(fd);
 	return 0;
