@@ -160,6 +160,20 @@ static const char *namespace_text(struct snap *s, u64 sk)
 	return snap_text(s, " in net:[%llu]", (unsigned long long)inum);
 }
 
+/*
+ * The inode by which a program has it open: that of its file. SMC that fell back to TCP has a
+ * socket below the one of the program, which got the program's file: smc_switch_to_fallback().
+ */
+static u64 open_inode(struct snap *s, const struct ksock *sock)
+{
+	u64 socket = kmem_container(s->k, sock->inode, KF_SOCKET_ALLOC_INODE), file, inode;
+
+	if (!sock->inode || kmem_get(s->k, socket, KF_SOCKET_FILE, &file) || !file ||
+	    kmem_get(s->k, file, KF_FILE_INODE, &inode) || !kmem_is_kernel_ptr(inode))
+		return sock->inode;
+	return inode;
+}
+
 /* By its inode, as in /proc/PID/fd; a socket without one by both of its ends. */
 static const char *sock_name(struct snap *s, const struct ksock *sock)
 {
@@ -167,7 +181,7 @@ static const char *sock_name(struct snap *s, const struct ksock *sock)
 	u64 ino = 0;
 
 	if (sock->inode) {
-		kmem_get(s->k, sock->inode, KF_INODE_INO, &ino);
+		kmem_get(s->k, open_inode(s, sock), KF_INODE_INO, &ino);
 		return snap_text(s, "socket:[%llu]", (unsigned long long)ino);
 	}
 	local = sock_local(s, sock->sk);
@@ -189,7 +203,7 @@ static const char *state_name(u64 state)
 static const char *opener_text(struct snap *s, const struct ksock *sock)
 {
 	u32 n;
-	struct fact_releaser *openers = fds_releasers(s, sock->inode, &n, NULL);
+	struct fact_releaser *openers = fds_releasers(s, open_inode(s, sock), &n, NULL);
 	const struct ktask *t = n ? task_find(s, openers[0].task) : NULL;
 	const char *text = NULL;
 
@@ -275,7 +289,7 @@ static struct fact_releaser *find_readers(struct snap *s, const struct socks *al
 	if (peer && peer->listener)
 		peer = socks_find(all, peer->listener);
 	if (peer && peer->inode)
-		found = fds_releasers(s, peer->inode, &hold->nr_releasers, NULL);
+		found = fds_releasers(s, open_inode(s, peer), &hold->nr_releasers, NULL);
 	if (found && has_read_all(s, received)) {
 		hold->undelivered = true;
 		hold->detail = other_end_text(s, peer);
@@ -295,7 +309,7 @@ static struct fact_releaser *find_releasers(struct snap *s, const struct socks *
 	struct fact_releaser *found = h->sent ? find_readers(s, all, sock->sk, hold) : NULL;
 
 	if (!found && sock->inode)
-		found = fds_releasers(s, sock->inode, &hold->nr_releasers, NULL);
+		found = fds_releasers(s, open_inode(s, sock), &hold->nr_releasers, NULL);
 	exits_mark(s, h->page->inode, found, hold->nr_releasers);
 	return found;
 }
