@@ -27,7 +27,7 @@ struct pipe {
 	u64 bufs;
 };
 
-/* A splice(2) that is in the middle of writing a pipe to a file. */
+/* A splice(2) that is in the middle of writing a pipe to a file or a socket. */
 struct splice {
 	u64 from; /* inode of the pipe */
 	u64 to;   /* struct file */
@@ -193,15 +193,37 @@ static int add_splice(struct snap *s, struct ktask *t, struct splices *sp)
 /* Who splices has the lock of its pipe meanwhile: there is one of each. 0 or -ENOMEM. */
 static int find_splices(struct snap *s, struct splices *sp)
 {
+	/* into a socket: splice_to_socket() since 2dc334f1a63a ("splice, net: Use
+	 * sendmsg(MSG_SPLICE_PAGES) rather than ->sendpage()", v6.5) */
+	static const char *const writing[] = { "iter_file_splice_write", "splice_to_socket",
+					       "__splice_from_pipe", NULL };
 	int err = 0;
 
 	for (u32 i = 0; i < s->tasks.n && !err; i++) {
 		struct ktask *t = &s->tasks.v[i];
 
-		if (task_is_asleep(t) && task_stack_has(t, "iter_file_splice_write"))
+		if (task_is_asleep(t) && task_stack_any(t, writing))
 			err = add_splice(s, t, sp);
 	}
 	return err;
+}
+
+/* "socket:[4711] to 10.0.0.9:443", or what a file is. */
+static void tell_target(struct snap *s, u64 file, struct fact_hold *h)
+{
+	u64 inode, mode, ino = 0, sk;
+	const char *peer;
+
+	if (kmem_get(s->k, file, KF_FILE_INODE, &inode) ||
+	    kmem_get(s->k, inode, KF_INODE_MODE, &mode) || !S_ISSOCK(mode)) {
+		file_tell_target(s, file, h);
+		return;
+	}
+	kmem_get(s->k, inode, KF_INODE_INO, &ino);
+	sk = sock_of_inode(s, inode);
+	peer = sk ? sock_peer(s, sk) : NULL;
+	h->target = snap_text(s, "socket:[%llu]%s%s", (unsigned long long)ino, peer ? " to " : "",
+			      peer ? peer : "");
 }
 
 static void tell_hold(struct snap *s, const struct pipe *p, const struct hit *h, u64 to)
@@ -219,7 +241,7 @@ static void tell_hold(struct snap *s, const struct pipe *p, const struct hit *h,
 	f.hold.object_id = pipe_name(s, p->inode);
 	f.hold.detail = describe(s, p, h, via);
 	if (to)
-		file_tell_target(s, to, &f.hold);
+		tell_target(s, to, &f.hold);
 	f.hold.held_ns = FACT_UNKNOWN;
 	f.hold.drain_bytes = h->drain_bytes;
 	f.hold.pipe_user = pipe_uid(s, p->addr);

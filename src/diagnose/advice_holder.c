@@ -54,15 +54,20 @@ static bool same_text(const char *x, const char *y)
 	return x && y ? !strcmp(x, y) : x == y;
 }
 
-/* A pipe that splice(2) is in the middle of writing to a device. */
+/* A pipe that splice(2) is in the middle of writing to a file or a socket. */
 static bool is_written_out(const struct wfg_hold *h)
 {
-	return h->h.how == HOW_VMSPLICE && h->h.device;
+	return h->h.how == HOW_VMSPLICE && h->h.target;
+}
+
+static bool is_sent(const struct wfg_hold *h)
+{
+	return is_written_out(h) && !strncmp(h->h.target, "socket:[", 8);
 }
 
 static bool needs_device(const struct wfg_hold *h)
 {
-	return hold_is_io(h) || is_written_out(h);
+	return hold_is_io(h) || (is_written_out(h) && !is_sent(h));
 }
 
 static bool same_target(const struct wfg_hold *a, const struct wfg_hold *b)
@@ -119,6 +124,8 @@ void advise_release(struct verdict *v)
 
 		if (h->h.unsent)
 			advise_uncork(v, h, unread);
+		else if (is_sent(h))
+			advise_splice(v, h);
 		else if (unread && !is_written_out(h))
 			advise_readers(v, h, unread);
 		else if (h->h.outbound && !h->h.peer)

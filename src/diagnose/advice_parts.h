@@ -20,6 +20,8 @@ void advise_end_holder(struct verdict *v, const struct wfg_hold *h, s64 refs);
 void advise_uncork(struct verdict *v, const struct wfg_hold *h, s64 refs);
 /* The peer has to take it; or, of a packet that no socket has any more, its device. */
 void advise_peer(struct verdict *v, const struct wfg_hold *h);
+/* A pipe is being written to a socket: the other end of that has to take it. */
+void advise_splice(struct verdict *v, const struct wfg_hold *h);
 /* Packets that were read and that a CPU has yet to free; nothing for other holds. */
 void advise_traffic(struct verdict *v, const struct wfg_hold *h);
 /* Reset the connection, where its ends are known; and that the end of who sent it does not help. */

@@ -69,6 +69,18 @@ void advise_peer(struct verdict *v, const struct wfg_hold *h)
 	verdict_advice(v, ADVICE_SENTENCE, "advice-peer", &action, &effect);
 }
 
+void advise_splice(struct verdict *v, const struct wfg_hold *h)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+
+	sb_printf(&action, "Let the other end of %s read.", h->h.target);
+	sb_printf(&effect,
+		  "The splice(2) that empties %s waits for it. Once it has taken the data,",
+		  h->h.object_id ? h->h.object_id : "the pipe");
+	advice_add_outcome(&effect, v->wait, h->h.refs);
+	verdict_advice(v, ADVICE_SENTENCE, "tcp-splice-stuck", &action, &effect);
+}
+
 /* Packets that one CPU has yet to free: any packet that it receives makes it do so. */
 void advise_traffic(struct verdict *v, const struct wfg_hold *h)
 {

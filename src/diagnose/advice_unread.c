@@ -66,7 +66,7 @@ static void collect_readers(struct verdict *v, const struct wfg_hold *h, struct 
 /* Packets that are read may still be freed late, by another CPU. */
 static void add_late_free(struct strbuf *sb, const struct wfg_hold *h)
 {
-	if (h->h.target)
+	if (h->h.target && h->h.how != HOW_VMSPLICE)
 		sb_puts(sb, " Should the wait go on, run daxtrace again: the kernel may put off "
 			    "freeing packets.");
 }

@@ -68,6 +68,11 @@ class TcpHolder(PipeHolder):
                                    object=self.program.ready["sender"])]
         if state == "full":
             return [self.sent("sender"), *received]
+        if state == "stuck":
+            pipe = verdict.Holder("vmsplice", {self.program.ready["taker"]},
+                                  targets=(self.program.ready["sender"],),
+                                  object=self.program.ready["pipe"])
+            return [self.sent("sender"), *received, pipe]
         if state == "orphan":
             return [self.sent("orphan"), *received]
         if state == "netns":  # where the name says so
@@ -184,6 +189,7 @@ def network():
              tcp("splice", "orphan", by_reading=True), tcp("splice", "netns"),
              tcp("splice", "unaccepted"),
              tcp("splice", "dropped", by_reading=True),
+             tcp("splice", "stuck", by_reading=True),
              tcp("zerocopy", "window"), tcp("zerocopy", "full"), tcp("zerocopy", "orphan")]
     found += [Network("tcp-send-zc-window", TcpHolder("send_zc", "window"),
                       symbol="io_send_zc_prep")]

@@ -312,7 +312,7 @@ PROOFS = {
     "advice-vmsplice", "before-unbind", "delay-aio", "fuse-pwrite", "iomax-aio", "lease-limit",
     "lost-wakeup", "nbd-dio", "nfs-pwrite", "packet-queued", "packet-tls", "self/close",
     "self/ftruncate", "sg_io", "tcp-reset", "tcp-splice-dropped", "tcp-splice-full",
-    "unprotected",
+    "tcp-splice-stuck", "unprotected",
 }
 
 
