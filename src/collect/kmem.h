@@ -73,10 +73,17 @@ struct ksearch {
 
 static inline bool ksearch_wants(const struct ksearch *q, u64 val)
 {
-	for (u32 i = 0; i < q->n; i++)
-		if (val - q->ranges[i].lo < q->ranges[i].hi - q->ranges[i].lo)
-			return true;
-	return false;
+	u32 lo = 0, hi = q->n;
+
+	while (lo < hi) {
+		u32 mid = lo + (hi - lo) / 2;
+
+		if (val >= q->ranges[mid].hi)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < q->n && val >= q->ranges[lo].lo;
 }
 
 /* Where such a word is, and its value. */

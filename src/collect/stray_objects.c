@@ -11,7 +11,7 @@
 #include "collect/strays.h"
 #include "util/array.h"
 
-enum { OBJECTS_MAX = 64, REFERRERS_MAX = 4096 };
+enum { OBJECTS_MAX = 1024, REFERRERS_MAX = 4096 };
 
 struct objects {
 	struct memory *m;

@@ -12,15 +12,25 @@
 
 #include "collect/skbs.h"
 #include "collect/strays.h"
+#include "util/array.h"
 
 enum { COUNT_MAX = 1 << 16, NAME_LEN = 16 };
 
-/* A packet in no queue of a socket. */
+/* Packets in no queue of a socket, with one page, of one owner and with one device. */
 struct stray_skb {
-	u64 skb;
+	u64 skb; /* one of them */
+	const struct kpage *page;
+	bool more;             /* there are others */
 	u64 sk;                /* struct sock whose packet it is; 0 unknown */
+	u64 dev;               /* net_device, where there is a name of it */
+	bool received;         /* it came in by the device, and has not been passed on */
 	bool outbound;         /* it was sent, and has yet to leave */
 	char device[NAME_LEN]; /* network device that has it; "" none or unknown */
+};
+
+struct strays {
+	struct stray_skb *v;
+	u32 n;
 };
 
 /* The inode of a socket that is open; 0 when it is none or was closed. */
@@ -75,6 +85,15 @@ static void read_device(struct snap *s, u64 dev, char *name, size_t size)
 			*name = '\0';
 }
 
+/* What was forwarded has another device than the one by which it came in. */
+static bool was_received(struct snap *s, u64 skb, u64 dev)
+{
+	u64 iif, ifindex;
+
+	return !kmem_get(s->k, skb, KF_SKB_IIF, &iif) && iif &&
+	       !kmem_get(s->k, dev, KF_NETDEV_IFINDEX, &ifindex) && iif == ifindex;
+}
+
 /* Whether there is room for a skb_shared_info behind the data, in the same object. */
 static bool is_data(struct snap *s, u64 head, u64 end)
 {
@@ -100,9 +119,10 @@ static bool read_packet(struct snap *s, const struct referrer *r, struct stray_s
 	*shinfo = r->hit.val + g[0].val;
 	if (kmem_get(s->k, *shinfo, KF_SHINFO_DATAREF, &dataref) || !(dataref & 0xffff))
 		return false;
-	p->skb = skb;
-	p->sk = is_sock(s, g[2].val) ? g[2].val : 0;
-	read_device(s, g[3].val, p->device, sizeof(p->device));
+	*p = (struct stray_skb){ .skb = skb, .sk = is_sock(s, g[2].val) ? g[2].val : 0 };
+	p->dev = g[3].val;
+	read_device(s, p->dev, p->device, sizeof(p->device));
+	p->received = *p->device && was_received(s, skb, p->dev);
 	return true;
 }
 
@@ -110,7 +130,7 @@ static void find_owner(struct snap *s, struct stray_skb *p, u64 shinfo, bool zer
 {
 	u64 sender = zerocopy ? zerocopy_sender(s, shinfo) : 0;
 
-	p->outbound = sender ? !p->sk || p->sk == sender : *p->device;
+	p->outbound = sender ? !p->sk || p->sk == sender : *p->device && !p->received;
 	if (!p->sk)
 		p->sk = sender;
 }
@@ -138,9 +158,14 @@ static const char *describe(struct snap *s, const struct stray_skb *p, u64 inode
 {
 	const char *who = inode ? "" : p->sk ? ", its socket was closed" : "";
 
+	const char *packets = p->more ? "this and other packets are" : "its packet is";
+
+	if (*p->device && p->received)
+		return snap_text(s, "%s in memory and in no queue, and came by network device %s%s",
+				 packets, p->device, who);
 	if (*p->device)
-		return snap_text(s, "its packet is with network device %s%s", p->device, who);
-	return snap_text(s, "its packet was found in memory and in no queue%s", who);
+		return snap_text(s, "%s with network device %s%s", packets, p->device, who);
+	return snap_text(s, "%s in memory and in no queue%s", packets, who);
 }
 
 static void tell_hold(struct snap *s, const struct skb_hit *hit, const struct stray_skb *p)
@@ -178,26 +203,65 @@ static bool can_read(const struct kmem *k)
 	       k->field[KF_SKB_END].size == 4;
 }
 
-/* All that the search found of packets; a hit's owner is the index of the referrer. */
-static int take_packets(struct skb_walk *w, const struct referrers *r)
+static bool same_stray(const struct stray_skb *a, const struct stray_skb *b)
 {
-	struct stray_skb p = { 0 };
+	return a->page == b->page && a->sk == b->sk && a->dev == b->dev &&
+	       a->received == b->received && a->outbound == b->outbound;
+}
+
+/* Index of those with the same owner and device, to which the packet is added. 0 or -ENOMEM. */
+static int add_stray(struct strays *all, const struct stray_skb *p, u64 *index)
+{
+	int err;
+
+	for (*index = 0; *index < all->n; ++*index)
+		if (same_stray(&all->v[*index], p)) {
+			all->v[*index].more = true;
+			return 0;
+		}
+	err = array_grow(&all->v, all->n, sizeof(*all->v));
+	if (!err)
+		all->v[all->n++] = *p;
+	return err;
+}
+
+/* Adds the hits of one packet. 0, -E2BIG or -ENOMEM. */
+static int take_packet(struct skb_walk *w, struct strays *all, const struct referrer *r)
+{
+	struct stray_skb p;
 	u64 shinfo;
+	u32 from = w->n;
+	int err;
+
+	if (!read_packet(w->s, r, &p, &shinfo))
+		return 0;
+	err = skb_take(w, p.skb);
+	if (err || w->n == from)
+		return err;
+	find_owner(w->s, &p, shinfo, w->v[from].zerocopy);
+	for (u32 i = from; i < w->n && !err; i++) {
+		p.page = w->v[i].page;
+		err = add_stray(all, &p, &w->v[i].owner);
+	}
+	return err;
+}
+
+/* All that the search found of packets; a hit's owner is an index of the strays. */
+static int take_packets(struct skb_walk *w, struct strays *all, const struct referrers *r)
+{
 	int err = 0;
 
 	w->nested = true; /* what is in a list of fragments has a head of its own */
-	for (u32 i = 0; i < r->n && !err; i++) {
-		w->owner = i;
-		if (read_packet(w->s, &r->v[i], &p, &shinfo))
-			err = skb_take(w, p.skb);
-	}
+	for (u32 i = 0; i < r->n && !err; i++)
+		err = take_packet(w, all, &r->v[i]);
 	return err;
 }
 
 int stray_skbs_tell(struct snap *s, const struct referrers *r)
 {
 	struct skb_walk w = { .s = s, .budget = SKBS_BUDGET };
-	int err = can_read(s->k) ? take_packets(&w, r) : 0;
+	struct strays all = { 0 };
+	int err = can_read(s->k) ? take_packets(&w, &all, r) : 0;
 
 	if (err == -E2BIG) {
 		snap_lost(s, LOSS_LOST, "packets", 1);
@@ -205,15 +269,9 @@ int stray_skbs_tell(struct snap *s, const struct referrers *r)
 	}
 	skb_hits_count_once(&w);
 	skb_hits_sum(&w, "packets");
-	for (u32 i = 0; i < w.n && !err; i++) {
-		struct stray_skb p = { 0 };
-		u64 shinfo;
-
-		if (!read_packet(s, &r->v[w.v[i].owner], &p, &shinfo))
-			continue;
-		find_owner(s, &p, shinfo, w.v[i].zerocopy);
-		tell_hold(s, &w.v[i], &p);
-	}
+	for (u32 i = 0; i < w.n && !err; i++)
+		tell_hold(s, &w.v[i], &all.v[w.v[i].owner]);
+	free(all.v);
 	free(w.v);
 	return err;
 }

@@ -28,7 +28,7 @@ static void advise_network(struct verdict *v, const struct wfg_hold *h)
 	sb_printf(&action, "Let network device %s send, or drop what is queued for it.",
 		  h->h.device);
 	sb_printf(&effect,
-		  "ip -s link and tc -s qdisc show why it does not. Once the packet is "
+		  "ip -s link, ip neigh and tc -s qdisc show why it does not. Once the packet is "
 		  "sent or dropped,");
 	advice_add_outcome(&effect, v->wait, h->h.refs);
 	verdict_advice(v, ADVICE_SENTENCE, "packet-queued", &action, &effect);

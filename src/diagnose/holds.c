@@ -83,6 +83,12 @@ static void explain_pipe(struct strbuf *sb, const struct wfg_hold *h)
 			  h->h.target);
 }
 
+/* On its way through the kernel: no socket has it. */
+static bool is_packet(const struct wfg_hold *h)
+{
+	return h->h.object_kind && !strcmp(h->h.object_kind, "packet");
+}
+
 static void explain_socket(struct strbuf *sb, const struct wfg_hold *h)
 {
 	sb_printf(sb, "%s keeps the page in data that ",
@@ -95,7 +101,7 @@ static void explain_socket(struct strbuf *sb, const struct wfg_hold *h)
 		sb_printf(sb, "waits for more before it is sent%s%s, ", h->h.target ? " to " : "",
 			  h->h.target ? h->h.target : "");
 	else
-		sb_puts(sb, "was received and not read yet, ");
+		sb_printf(sb, "was received and not %s yet, ", is_packet(h) ? "delivered" : "read");
 	phrase_count(sb, h->h.refs, "reference");
 	add_common(sb, h);
 	explain_tasks(sb, h);
@@ -103,6 +109,8 @@ static void explain_socket(struct strbuf *sb, const struct wfg_hold *h)
 		sb_printf(sb, " The page goes when %s is read, or closed.", h->h.peer);
 	else if (h->h.outbound && h->h.unqueued)
 		sb_puts(sb, " The page goes when its packet is sent or dropped.");
+	else if (is_packet(h))
+		sb_puts(sb, " The page goes when its packet is delivered or dropped.");
 	else if (h->h.unsent)
 		sb_puts(sb, " The page goes when the datagram is sent (UDP_CORK), or the socket "
 			    "closed.");
