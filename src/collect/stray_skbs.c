@@ -9,12 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "collect/skbs.h"
 #include "collect/strays.h"
 #include "util/array.h"
 
-enum { COUNT_MAX = 1 << 16, NAME_LEN = 16 };
+enum {
+	COUNT_MAX = 1 << 16,
+	NAME_LEN = 16,
+	TUN_FILE_MAX = 4096,
+	TUN_RDEV = 10 << 20 | 200, /* /dev/net/tun: MISC_MAJOR, TUN_MINOR */
+	NETDEV_ALIGN = 32,
+};
 
 /* Packets in no queue of a socket, with one page, of one owner and with one device. */
 struct stray_skb {
@@ -154,6 +161,56 @@ static const char *name_of(struct snap *s, const struct stray_skb *p, u64 inode)
 			 local ? local : "?", peer ? peer : "?");
 }
 
+static bool is_tun(struct snap *s, u32 inode)
+{
+	u64 rdev;
+
+	return S_ISCHR(s->fds.modes[inode]) &&
+	       !kmem_get(s->k, s->fds.inodes[inode], KF_INODE_RDEV, &rdev) && rdev == TUN_RDEV;
+}
+
+/* Whether a tun_file points to what its device has of its own, which is a tun_struct. */
+static bool points_to(struct snap *s, u64 file, u64 priv)
+{
+	u64 words[TUN_FILE_MAX / sizeof(u64)], object;
+	struct slab_object o;
+	u32 n;
+
+	if (kmem_get(s->k, file, KF_FILE_PRIVATE, &object) || slab_object(s, object, &o) ||
+	    o.addr != object)
+		return false;
+	n = (o.size < TUN_FILE_MAX ? o.size : TUN_FILE_MAX) / sizeof(u64);
+	if (kmem_read(s->k, object, words, n * sizeof(u64)))
+		return false;
+	for (u32 i = 0; i < n; i++)
+		if (words[i] == priv)
+			return true;
+	return false;
+}
+
+/* ", which openvpn[4711] has open, fd 5": who reads what is sent to a tun or tap device; "" none. */
+static const char *tun_reader(struct snap *s, u64 dev)
+{
+	const struct kfds *f = &s->fds;
+	u64 size = kmem_has(s->k, KF_NETDEV) ? s->k->field[KF_NETDEV].off : 0;
+	u64 priv = dev +
+		   (size + NETDEV_ALIGN - 1) / NETDEV_ALIGN * NETDEV_ALIGN; /* netdev_priv() */
+	u32 tun = 0;
+
+	while (tun < f->nr_inodes && !is_tun(s, tun))
+		tun++;
+	for (u32 i = 0; size && tun < f->nr_inodes && i < f->n; i++) {
+		const struct ktask *t = f->inode_of[i] == tun && f->v[i].task ?
+						task_find(s, f->v[i].task) :
+						NULL;
+
+		if (t && points_to(s, f->v[i].file, priv))
+			return snap_text(s, ", which %.*s[%u] has open, fd %d",
+					 (int)sizeof(t->r.comm), t->r.comm, t->r.tgid, f->v[i].fd);
+	}
+	return "";
+}
+
 static const char *describe(struct snap *s, const struct stray_skb *p, u64 inode)
 {
 	const char *who = inode ? "" : p->sk ? ", its socket was closed" : "";
@@ -164,7 +221,8 @@ static const char *describe(struct snap *s, const struct stray_skb *p, u64 inode
 		return snap_text(s, "%s in memory and in no queue, and came by network device %s%s",
 				 packets, p->device, who);
 	if (*p->device)
-		return snap_text(s, "%s with network device %s%s", packets, p->device, who);
+		return snap_text(s, "%s with network device %s%s%s", packets, p->device,
+				 tun_reader(s, p->dev), who);
 	return snap_text(s, "%s in memory and in no queue%s", packets, who);
 }
 
