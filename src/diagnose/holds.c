@@ -104,7 +104,8 @@ static void explain_socket(struct strbuf *sb, const struct wfg_hold *h)
 		sb_printf(sb, "was received and not %s yet, ", is_packet(h) ? "delivered" : "read");
 	phrase_count(sb, h->h.refs, "reference");
 	add_common(sb, h);
-	explain_tasks(sb, h);
+	if (!is_packet(h))
+		explain_tasks(sb, h);
 	if (h->h.peer)
 		sb_printf(sb, " The page goes when %s is read, or closed.", h->h.peer);
 	else if (h->h.outbound && h->h.unqueued)
