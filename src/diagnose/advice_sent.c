@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Packets that were sent, or not yet: what their peer, their device or their CPU has to do. */
 #include <stdio.h>
+#include <string.h>
 
 #include "diagnose/advice_parts.h"
 #include "diagnose/phrase.h"
@@ -112,11 +113,17 @@ static void note_sent(struct verdict *v, const struct wfg_hold *h)
 	verdict_note(v, &sb);
 }
 
+/* Recordings come from elsewhere, and this is put into a command. */
+static bool is_address(const char *text)
+{
+	return text && *text && !text[strspn(text, "0123456789abcdef.:[]")];
+}
+
 static void advise_kill_connection(struct verdict *v, const struct wfg_hold *h)
 {
 	struct strbuf action = { 0 }, effect = { 0 };
 
-	if (!h->h.local || !h->h.target)
+	if (!is_address(h->h.local) || !is_address(h->h.target))
 		return;
 	sb_printf(&action, "ss -tK src %s dst %s", h->h.local, h->h.target);
 	sb_puts(&effect, "Resets this connection");

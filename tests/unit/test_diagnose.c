@@ -182,6 +182,19 @@ static void a_connection_without_a_task_can_be_reset(void **state)
 	assert_null(find(&f->notes, "no known task"));
 }
 
+static void no_command_is_made_of_what_is_no_address(void **state)
+{
+	struct fact_hold h = make_socket(true);
+	struct scene *s = *state;
+	const struct finding *f;
+
+	h.local = "10.0.0.1:80; reboot";
+	scene_hold(s, h, NULL, 0);
+	f = scene_diagnose(s);
+	for (u32 i = 0; i < f->nr_advice; i++)
+		assert_null(strstr(f->advice[i].action, "reboot"));
+}
+
 /* ss(8) looks into the network namespace in which it runs. */
 static void a_connection_elsewhere_gets_no_command(void **state)
 {
@@ -1490,6 +1503,7 @@ int main(void)
 		TEST(one_reader_releases_both_queues),
 		TEST(a_connection_without_a_task_can_be_reset),
 		TEST(a_connection_elsewhere_gets_no_command),
+		TEST(no_command_is_made_of_what_is_no_address),
 		TEST(traffic_frees_packets_of_a_cpu),
 		TEST(a_pipe_in_flight_is_no_pending_close),
 		TEST(age_decides_the_word),
