@@ -41,9 +41,11 @@ struct cycle_step {
 };
 
 struct cycle {
-	struct cycle_step *steps; /* n of them; the first is of the waiter */
+	const struct cycle_step *steps; /* n of them; the first is of the waiter */
 	u32 n;
-	bool proven; /* each step is */
+	bool proven;               /* each step is */
+	const struct wfg_wait *of; /* whose search found it: they share it who are in no other */
+	struct cycle_step *own;    /* what is to be freed with it; NULL it is shared */
 };
 
 /* From this age on a wait is no longer called slow, but stuck. */
@@ -62,6 +64,9 @@ struct finding {
 	/* The first wait with a finding on the same tasks in a circle; itself if it is the first. */
 	const struct wfg_wait *cycle_of;
 };
+
+/* Whether it is told step by step: a large circle is once, not for each of its tasks. */
+bool finding_tells_cycle(const struct finding *f);
 
 struct findings {
 	struct finding *f; /* worst first, then oldest */

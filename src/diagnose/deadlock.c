@@ -13,7 +13,7 @@
 #include "diagnose/verdict.h"
 
 #define NAMED 6  /* tasks in the verdict */
-#define STEPS 64 /* of a circle whose evidence is told */
+#define STEPS 64 /* of a circle whose evidence is told; one that has more is large */
 
 static const struct cycle_step *next_of(const struct cycle *c, u32 i)
 {
@@ -174,12 +174,18 @@ static void explain_doubt(struct strbuf *sb, const struct cycle_step *step,
 			  next->t.threads);
 }
 
+bool finding_tells_cycle(const struct finding *f)
+{
+	return f->cycle.n && (f->cycle.n <= STEPS || f->cycle_of == f->wait);
+}
+
 static void explain_steps(struct verdict *v)
 {
 	const struct cycle *c = &v->f->cycle;
+	u32 told = finding_tells_cycle(v->f) ? STEPS : 1;
 	struct strbuf more = { 0 };
 
-	for (u32 i = 0; i < c->n && i < STEPS; i++) {
+	for (u32 i = 0; i < c->n && i < told; i++) {
 		const struct cycle_step *step = &c->steps[i];
 		const struct wfg_task *next = next_of(c, i)->task;
 		struct strbuf sb = { 0 };
@@ -194,8 +200,8 @@ static void explain_steps(struct verdict *v)
 		sb_putc(&sb, '.');
 		verdict_cause(v, &sb);
 	}
-	if (c->n > STEPS) {
-		sb_printf(&more, "The circle has %u more steps.", c->n - STEPS);
+	if (c->n > told) {
+		sb_printf(&more, "The circle has %u more steps.", c->n - told);
 		verdict_cause(v, &more);
 	}
 }
@@ -315,7 +321,8 @@ void deadlock_explain(struct verdict *v)
 	explain_steps(v);
 	breaks = advise_signal(v);
 	advise_release_own(v);
-	breaks |= advise_end_writer(v);
+	if (!breaks || finding_tells_cycle(v->f))
+		breaks |= advise_end_writer(v);
 	if (!breaks)
 		note_no_signal(v);
 	note_others(v);

@@ -38,12 +38,6 @@ static const struct general_rule general_rules[] = {
 };
 #define NR_GENERAL (sizeof(general_rules) / sizeof(general_rules[0]))
 
-static void cycle_free(struct cycle *c)
-{
-	free(c->steps);
-	*c = (struct cycle){ 0 };
-}
-
 static bool rule_applies(const struct rule *rule, const struct wfg *g, const struct finding *f)
 {
 	if (rule->applies)
@@ -60,18 +54,13 @@ static const struct rule *rule_for(const struct wfg *g, const struct finding *f)
 	return &rules[i];
 }
 
-/* Only a finding that is about the circle keeps it. */
-static int explain(const struct wfg *g, struct finding *f, bool hopeless)
+static int rank(enum finding_code code)
 {
-	const struct rule *rule = rule_for(g, f);
-	struct verdict v = { .g = g, .wait = f->wait, .f = f, .hopeless = hopeless };
+	int i = 0;
 
-	f->code = rule->code;
-	if (rule->applies)
-		cycle_free(&f->cycle);
-	rule->explain(&v);
-	explain_impact(&v);
-	return v.err;
+	while (rules[i].code != code)
+		i++;
+	return i;
 }
 
 /* The circle that the waiter is in: one that is proven if there is such. */
@@ -82,13 +71,23 @@ static int find_cycle(struct stuck *proven, struct stuck *suspected, struct find
 	return err || f->cycle.n ? err : stuck_cycle(suspected, f->wait, &f->cycle);
 }
 
-static int rank(enum finding_code code)
+/* Only a finding that is about the circle shows it. */
+static void choose_rule(const struct wfg *g, struct finding *f)
 {
-	int i = 0;
+	const struct rule *rule = rule_for(g, f);
 
-	while (rules[i].code != code)
-		i++;
-	return i;
+	f->code = rule->code;
+	if (rule->applies)
+		f->cycle.n = 0;
+}
+
+static int explain(const struct wfg *g, struct finding *f, bool hopeless)
+{
+	struct verdict v = { .g = g, .wait = f->wait, .f = f, .hopeless = hopeless };
+
+	rules[rank(f->code)].explain(&v);
+	explain_impact(&v);
+	return v.err;
 }
 
 /* Worst first; the waits come oldest first. */
@@ -109,6 +108,26 @@ static bool has_task(const struct cycle *c, const struct wfg_task *task)
 	return i < c->n;
 }
 
+static bool is_same_kind(const struct finding *a, const struct finding *b)
+{
+	return a->code == b->code && a->cycle.n == b->cycle.n;
+}
+
+/* The first of the findings of tasks in a circle that has f's in its own. */
+static const struct finding *find_first(const struct finding *f)
+{
+	const struct finding *first = f;
+
+	for (u32 j = 0; j < f->cycle.n; j++) {
+		const struct wfg_wait *w = f->cycle.steps[j].wait;
+		const struct finding *other = w ? f + (w - f->wait) : f;
+
+		if (other < first && is_same_kind(other, f))
+			first = other;
+	}
+	return has_task(&first->cycle, f->wait->task) ? first : f;
+}
+
 /*
  * Most tasks of a circle see the same circle, but for where it starts. The findings are in the order
  * of the waits.
@@ -116,16 +135,12 @@ static bool has_task(const struct cycle *c, const struct wfg_task *task)
 static void find_same_cycles(struct findings *all)
 {
 	for (size_t i = 0; i < all->n; i++) {
-		struct finding *f = &all->f[i], *first = f;
+		struct finding *f = &all->f[i];
+		const struct finding *of = f->cycle.n ? f + (f->cycle.of - f->wait) : f;
 
-		for (u32 j = 0; j < f->cycle.n; j++) {
-			const struct wfg_wait *w = f->cycle.steps[j].wait;
-			struct finding *other = w ? f + (w - f->wait) : f;
-
-			if (other < first && other->code == f->code && other->cycle.n == f->cycle.n)
-				first = other;
-		}
-		f->cycle_of = has_task(&first->cycle, f->wait->task) ? first->wait : f->wait;
+		if (of == f || !is_same_kind(of, f))
+			of = find_first(f);
+		f->cycle_of = of->wait;
 	}
 }
 
@@ -139,8 +154,12 @@ static int find_all(const struct wfg *g, struct stuck *proven, struct stuck *sus
 
 		f->wait = wfg_wait(g, i);
 		err = find_cycle(proven, suspected, f);
-		err = err ? err : explain(g, f, stuck_is(proven, f->wait->task));
 	}
+	for (size_t i = 0; i < ret->n && !err; i++)
+		choose_rule(g, &ret->f[i]);
+	find_same_cycles(ret);
+	for (size_t i = 0; i < ret->n && !err; i++)
+		err = explain(g, &ret->f[i], stuck_is(proven, ret->f[i].wait->task));
 	return err;
 }
 
@@ -152,11 +171,9 @@ static int explain_waits(const struct wfg *g, struct findings *f)
 
 	stuck_free(proven);
 	stuck_free(suspected);
-	if (err)
-		return err;
-	find_same_cycles(f);
-	qsort(f->f, f->n, sizeof(*f->f), compare_findings);
-	return 0;
+	if (!err)
+		qsort(f->f, f->n, sizeof(*f->f), compare_findings);
+	return err;
 }
 
 static int explain_rest(const struct wfg *g, struct findings *f)
@@ -199,7 +216,7 @@ static void sentences_free(struct sentences *list)
 static void finding_free(struct finding *f)
 {
 	free(f->text);
-	cycle_free(&f->cycle);
+	free(f->cycle.own);
 	sentences_free(&f->cause);
 	sentences_free(&f->impact);
 	sentences_free(&f->notes);

@@ -23,7 +23,7 @@ bool stuck_is(const struct stuck *s, const struct wfg_task *task);
 
 /*
  * The shortest circle that leads from the waiter over others back to it. ret->n is 0 when there is
- * none. 0 or -ENOMEM.
+ * none. Later searches may return parts of it: it has to stay as it is. 0 or -ENOMEM.
  */
 int stuck_cycle(struct stuck *s, const struct wfg_wait *wait, struct cycle *ret);
 

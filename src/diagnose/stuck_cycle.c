@@ -125,6 +125,8 @@ struct search {
 	u32 start, at; /* nodes */
 	u32 left;      /* in the list behind at */
 	u32 found;     /* the node whose next one is start; UINT32_MAX none yet */
+	u32 next;      /* of at; UINT32_MAX none yet */
+	bool forks;    /* a node has more than one next */
 	const struct wfg_hold *by;
 };
 
@@ -132,7 +134,11 @@ static void go_to(struct search *q, u32 to, const struct wfg_hold *by)
 {
 	struct node *n = &q->s->nodes[to];
 
-	if (!n->circles || q->found != UINT32_MAX)
+	if (!n->circles)
+		return;
+	q->forks |= q->next != UINT32_MAX && q->next != to;
+	q->next = to;
+	if (q->found != UINT32_MAX)
 		return;
 	if (to == q->start) {
 		/* what holds itself up is no circle of several */
@@ -172,21 +178,34 @@ static bool step_is_proven(const struct cycle_step *step, const struct wfg_task 
 	return step->sleeps->on && step->sleeps->on->l.mode == MODE_WRITE;
 }
 
+/* The steps twice in a row are a circle from wherever one starts. */
+static void share_cycle(struct stuck *s, struct cycle *c)
+{
+	for (u32 i = 0; i < c->n; i++) {
+		struct node *node = node_of(s, c->steps[i].task);
+
+		c->own[c->n + i] = c->own[i];
+		node->only = c;
+		node->at = i;
+	}
+}
+
 static int fill_cycle(const struct search *q, struct cycle *ret)
 {
-	const struct stuck *s = q->s;
+	struct stuck *s = q->s;
 	const struct wfg_hold *by = q->by;
 	const struct wfg_task *next = wfg_task(s->g, q->start);
 	u32 n = 1;
 
 	for (u32 at = q->found; at != q->start; at = s->nodes[at].came_from)
 		n++;
-	ret->steps = calloc(n, sizeof(*ret->steps));
-	if (!ret->steps)
+	ret->own = calloc(q->forks ? n : 2 * (size_t)n, sizeof(*ret->own));
+	if (!ret->own)
 		return -ENOMEM;
+	ret->steps = ret->own;
 	ret->n = n;
 	for (u32 at = q->found; n--; at = s->nodes[at].came_from) {
-		struct cycle_step *step = &ret->steps[n];
+		struct cycle_step *step = &ret->own[n];
 
 		*step = (struct cycle_step){
 			.task = wfg_task(s->g, at),
@@ -198,6 +217,8 @@ static int fill_cycle(const struct search *q, struct cycle *ret)
 		by = s->nodes[at].by;
 		next = step->task;
 	}
+	if (!q->forks)
+		share_cycle(s, ret);
 	return 0;
 }
 
@@ -205,14 +226,21 @@ int stuck_cycle(struct stuck *s, const struct wfg_wait *wait, struct cycle *ret)
 {
 	struct search q = { .s = s, .found = UINT32_MAX };
 
-	*ret = (struct cycle){ .proven = s->proven };
+	*ret = (struct cycle){ .proven = s->proven, .of = wait };
 	q.start = wfg_task_index(s->g, wait->task);
 	if (!s->nodes[q.start].circles)
 		return 0;
+	if (s->nodes[q.start].only) {
+		*ret = *s->nodes[q.start].only;
+		ret->steps += s->nodes[q.start].at;
+		ret->own = NULL;
+		return 0;
+	}
 	s->turn++;
 	s->list[q.left++] = q.start;
 	for (u32 i = 0; i < q.left && q.found == UINT32_MAX; i++) {
 		q.at = s->list[i];
+		q.next = UINT32_MAX;
 		follow(s, &s->nodes[q.at], go_on, &q);
 	}
 	return q.found == UINT32_MAX ? 0 : fill_cycle(&q, ret);

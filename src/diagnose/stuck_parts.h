@@ -21,6 +21,8 @@ struct node {
 	u32 turn;                  /* of the search that came here */
 	u32 came_from;             /* the node before in that search */
 	const struct wfg_hold *by; /* of the node before: what leads here; NULL its lock */
+	const struct cycle *only;  /* the one circle that it is in; NULL there may be others */
+	u32 at;                    /* its step of that */
 };
 
 /* Tasks of one process: members[first] to members[first + n - 1]. */

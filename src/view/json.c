@@ -367,8 +367,10 @@ static json_t *finding_object(const struct wfg *g, const struct finding *f)
 	set(&j, "cause", sentences(&f->cause));
 	set(&j, "impact", sentences(&f->impact));
 	set(&j, "notes", sentences(&f->notes));
-	if (f->cycle.n)
+	if (finding_tells_cycle(f))
 		set(&j, "cycle", cycle(g, &f->cycle));
+	if (f->cycle.n)
+		set(&j, "cycle_of", text(wfg_wait_id(g, f->cycle_of)));
 	return j;
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * usage: tangle forest|behind TASKS
+ * usage: tangle forest|behind|circle TASKS
  *
  * What it costs to link and to diagnose a wait-for graph with so many tasks: ten trees and a circle
- * in a circle, or all of them waiters, one behind the other and the last two in a circle. Prints both
- * median processor times in microseconds, and how many lines the report has.
+ * in a circle, or all of them waiters: one behind the other and the last two in a circle, or all in
+ * one. Prints both median processor times in microseconds, and how many lines the report has.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +47,7 @@ int main(int argc, char **argv)
 {
 	static u64 link[RUNS], explain[RUNS];
 	u32 tasks = argc > 2 ? strtoul(argv[2], NULL, 0) : 10000, lines = 0;
-	bool behind = argc > 1 && !strcmp(argv[1], "behind");
+	const char *kind = argc > 1 ? argv[1] : "forest";
 
 	for (int i = 0; i < RUNS; i++) {
 		struct wfg *g = wfg_new();
@@ -56,7 +56,12 @@ int main(int argc, char **argv)
 
 		if (!g)
 			return 1;
-		(behind ? tangle_behind : tangle_forest)(g, tasks);
+		if (!strcmp(kind, "behind"))
+			tangle_behind(g, tasks);
+		else if (!strcmp(kind, "circle"))
+			tangle_circle(g, tasks);
+		else
+			tangle_forest(g, tasks);
 		start = now_ns();
 		if (wfg_link(g))
 			return 1;

@@ -170,6 +170,15 @@ static inline void tangle_forest(struct wfg *g, u32 tasks)
 	}
 }
 
+/* Each truncates the file of which the next one keeps a page, the last one that of the first. */
+static inline void tangle_circle(struct wfg *g, u32 tasks)
+{
+	for (u32 i = 0; i < tasks; i++)
+		tangle_wait(g, 1 + i, i);
+	for (u32 i = 0; i < tasks; i++)
+		tangle_hold(g, 1 + (i + 1) % tasks, i, CONF_EXACT);
+}
+
 /* Two that wait for each other, and behind them one after the other: tasks waits in all. */
 static inline void tangle_behind(struct wfg *g, u32 tasks)
 {

@@ -269,6 +269,25 @@ static void two_that_truncate_each_others_file(void **state)
 	assert_report(t, "deadlock_cross");
 }
 
+/* Each is told the shortest of its own. */
+static void two_circles_with_tasks_in_common(void **state)
+{
+	struct tangle *t = *state;
+
+	for (u32 i = 0; i < 3; i++)
+		tangle_wait(t->g, 1 + i, i);
+	tangle_hold(t->g, 2, 0, CONF_EXACT);
+	tangle_hold(t->g, 1, 1, CONF_EXACT);
+	tangle_hold(t->g, 3, 1, CONF_EXACT);
+	tangle_hold(t->g, 1, 2, CONF_EXACT);
+	explain(t);
+	assert_cycle(finding_of(t, 1), (u32[]){ 1, 2, 0 });
+	assert_cycle(finding_of(t, 2), (u32[]){ 2, 1, 0 });
+	assert_cycle(finding_of(t, 3), (u32[]){ 3, 1, 2, 0 });
+	assert_ptr_equal(finding_of(t, 2)->cycle_of, finding_of(t, 1)->wait);
+	assert_ptr_equal(finding_of(t, 3)->cycle_of, finding_of(t, 3)->wait);
+}
+
 /* The reader of the page's pipe cannot write to a full one, whose reader reads the file. */
 static void three_with_a_full_pipe(void **state)
 {
@@ -631,14 +650,18 @@ static void a_large_circle_is_told_once(void **state)
 	u32 lines = 0;
 	char *text;
 
-	for (u32 i = 0; i < TASKS; i++)
-		tangle_wait(t->g, 1 + i, i);
-	for (u32 i = 0; i < TASKS; i++)
-		tangle_hold(t->g, 1 + (i + 1) % TASKS, i, CONF_EXACT);
+	tangle_circle(t->g, TASKS);
 	explain(t);
 	assert_int_equal(t->f.n, TASKS);
-	for (size_t i = 0; i < t->f.n; i++)
-		assert_int_equal(t->f.f[i].cycle.n, TASKS);
+	for (u32 i = 0; i < TASKS; i++) {
+		const struct finding *f = finding_of(t, 1 + i);
+
+		assert_int_equal(f->cycle.n, TASKS);
+		for (u32 j = 0; j < TASKS; j++)
+			assert_int_equal(f->cycle.steps[j].task->t.pid,
+					 TANGLE_PID(1 + (i + j) % TASKS));
+		assert_ptr_equal(f->cycle_of, t->f.f[0].wait);
+	}
 	text = report(t);
 	for (char *at = text; *at; at++)
 		lines += *at == '\n';
@@ -662,6 +685,7 @@ int main(void)
 		TEST(all_have_to_close),
 		TEST(a_releaser_that_is_not_known),
 		TEST(two_that_truncate_each_others_file),
+		TEST(two_circles_with_tasks_in_common),
 		TEST(three_with_a_full_pipe),
 		TEST(a_server_that_reads_the_file),
 		TEST(another_thread_may_answer),
