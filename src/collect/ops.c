@@ -44,6 +44,10 @@ static const struct rule fallocate_rules[] = {
 	{ OP_INSERT_RANGE, 0, ON("ext4_insert_range", "xfs_falloc_insert_range") },
 };
 
+/* A loop device calls the filesystem itself. */
+static const char *const fallocates[] = { "vfs_fallocate", "ext4_fallocate", "xfs_file_fallocate",
+					  "fuse_file_fallocate", NULL };
+
 static const struct rule fault_rules[] = {
 	{ OP_FAULT, 0, ON("handle_mm_fault", "dax_iomap_pte_fault", "dax_iomap_pmd_fault") },
 	{ OP_WRITEBACK, 0, ON("dax_writeback_mapping_range") },
@@ -197,7 +201,7 @@ struct op op_of(struct snap *s, struct ktask *t)
 
 	if (task_stack_has(t, "dax_break_layout_final") || task_stack_has(t, "evict"))
 		return MATCH(t, evict_rules);
-	if (task_stack_has(t, "vfs_fallocate"))
+	if (task_stack_any(t, fallocates))
 		return op_of_fallocate(s, t);
 	if (task_stack_has(t, "__break_lease") && opens_without_truncate(s, t))
 		return (struct op){ OP_OTHER, TRIGGER_NONE };
