@@ -164,6 +164,7 @@ struct fact_task {
 	char comm[FACT_COMM_LEN + 1];
 	char state;         /* letter as in ps: R S D T t X Z I */
 	bool exiting;       /* PF_EXITING */
+	bool frozen;        /* with its cgroup: it sleeps until that is thawed */
 	bool kthread;       /* PF_KTHREAD: has no user memory and takes no signal */
 	bool io_worker;     /* PF_IO_WORKER: an io_uring or vhost worker of its process */
 	const char *cgroup; /* path in the default hierarchy; NULL unknown */

@@ -70,6 +70,15 @@ static u32 real_uid(struct snap *s, const struct ktask *t)
 	return uid;
 }
 
+/* Who sleeps uninterruptibly is not frozen until it wakes. */
+static bool is_frozen(struct snap *s, const struct ktask *t)
+{
+	u64 jobctl;
+
+	return t->r.state & TASK_INTERRUPTIBLE &&
+	       !kmem_get(s->k, t->r.task, KF_TASK_JOBCTL, &jobctl) && jobctl & JOBCTL_TRAP_FREEZE;
+}
+
 void task_tell(struct snap *s, struct ktask *t)
 {
 	struct fact f = { .type = FACT_TASK };
@@ -87,6 +96,7 @@ void task_tell(struct snap *s, struct ktask *t)
 		.asleep_ns = task_asleep_ns(s, t),
 		.state = state_letter(t->r.state),
 		.exiting = t->r.flags & PF_EXITING,
+		.frozen = is_frozen(s, t),
 		.kthread = t->r.flags & PF_KTHREAD,
 		.io_worker = !(t->r.flags & PF_KTHREAD) && t->r.flags & PF_IO_WORKER,
 		.cgroup = cgroup_path(s, cgroup_of_task(s, t->r.task)),

@@ -17,4 +17,7 @@
 #define TASK_RTLOCK_WAIT     0x1000 /* from 5.15 on, PREEMPT_RT: for a spinlock_t or rwlock_t */
 #define TASK_FROZEN          0x8000 /* from 6.1 on, also of a cgroup of version 1 */
 
+/* task_struct.jobctl, include/linux/sched/jobctl.h: its cgroup, of version 2, is frozen */
+#define JOBCTL_TRAP_FREEZE (1 << 23)
+
 #endif

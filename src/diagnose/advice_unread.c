@@ -56,6 +56,8 @@ static void collect_readers(struct verdict *v, const struct wfg_hold *h, struct 
 			note_stuck_reader(v, t, "is itself queued behind this wait");
 		else if (t->t.state == 'T' || t->t.state == 't')
 			note_stuck_reader(v, t, "is stopped");
+		else if (t->t.frozen)
+			note_stuck_reader(v, t, "is frozen with its cgroup");
 		else if (t->t.state == 'D')
 			note_stuck_reader(v, t, "sleeps in state D");
 		else

@@ -121,6 +121,7 @@ static const struct field task_fields[] = {
 	FIELD("asleep_ns", U64, task.asleep_ns, .absent = FACT_UNKNOWN),
 	FIELD("state", LETTER, task.state),
 	FIELD("exiting", BOOL, task.exiting),
+	FIELD("frozen", BOOL, task.frozen),
 	FIELD("kthread", BOOL, task.kthread),
 	FIELD("io_worker", BOOL, task.io_worker),
 	FIELD("cgroup", TEXT, task.cgroup),

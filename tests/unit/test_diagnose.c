@@ -1175,19 +1175,23 @@ static void the_worker_of_a_window_keeps_no_inode_lock(void **state)
 static void a_queued_reader_cannot_read(void **state)
 {
 	struct scene *s = *state;
-	struct fact_task other = make_task(31803, "stopped");
+	struct fact_task other = make_task(31803, "stopped"), third = make_task(31804, "frozen");
 	const struct finding *f;
 	struct fact_releaser rel[] = { { .task = task_id(31802), .fd = 0, .reads = true },
-				       { .task = task_id(31803), .fd = 0, .reads = true } };
+				       { .task = task_id(31803), .fd = 0, .reads = true },
+				       { .task = task_id(31804), .fd = 0, .reads = true } };
 
-	/* another one can, else it were a deadlock; but that one is stopped */
+	/* others can, else it were a deadlock; but one is stopped and one is frozen */
 	scene_queued(s, 31802, "logger", SECOND);
 	other.state = 'T';
 	scene_task(s, other);
-	scene_hold(s, make_pipe("pipe:[1]"), rel, 2);
+	third.frozen = true;
+	scene_task(s, third);
+	scene_hold(s, make_pipe("pipe:[1]"), rel, 3);
 	f = scene_diagnose(s);
 	assert_int_equal(f->code, FINDING_BLOCKED);
 	assert_non_null(find(&f->notes, "itself queued behind this wait"));
+	assert_non_null(find(&f->notes, "it is frozen with its cgroup"));
 	for (u32 i = 0; i < f->nr_advice; i++)
 		assert_hasnt(f->advice[i].action, "Let ");
 }
