@@ -295,10 +295,12 @@ struct fact_lock {
 	u32 readers; /* how many hold it shared, with MODE_READ; 0 unknown */
 	/*
 	 * MODE_WRITE: the task in the lock's owner word. MODE_READ: the one in it, which took it
-	 * last and may have let go of it. MODE_PIPE: tasks with the other end open.
+	 * last and may have let go of it; or those that were seen to have it. MODE_PIPE: tasks with
+	 * the other end open.
 	 */
 	const struct fact_releaser *owners; /* nr entries; may be none */
 	u32 nr_owners;
+	bool sure; /* MODE_READ: the owners have it, perhaps beside others */
 };
 
 /* A task that sleeps for a lock. It is stuck behind who has the lock. */
@@ -308,6 +310,8 @@ struct fact_queued {
 	const char *lock; /* "i_rwsem"; NULL unknown */
 	u64 on;           /* fact_lock.id; 0: only wait is known */
 	bool shared;      /* it wants the lock for reading */
+	/* fact_task.id that is first in the queue, and wants for writing what others have for reading */
+	u64 after; /* 0 none */
 };
 
 enum fact_loss_kind {

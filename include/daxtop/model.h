@@ -70,7 +70,7 @@ struct wfg_queued {
 	const struct wfg_task *task;
 	const char *lock;              /* NULL unknown */
 	const struct wfg_lock *on;     /* NULL unknown */
-	const struct wfg_task *behind; /* who has the lock; NULL unknown, or several */
+	const struct wfg_task *behind; /* who has the lock, or is to have it first; NULL unknown */
 	u32 depth;                     /* in a queue of a wait: 0 when it is behind the waiter */
 	bool shared;                   /* it wants the lock for reading */
 };

@@ -17,8 +17,14 @@ u64 entry_xarray(struct snap *s, u64 inode);
 /* Whether the entry that the waiter sleeps for is locked now; *entry: what is there, 0 nothing. */
 bool entry_is_locked(struct snap *s, const struct kwait *w, u64 *entry);
 
-/* The DAX file that a task sleeps in a page fault of, within fs/dax.c; 0 none. */
+/*
+ * The DAX file that a task sleeps in a page fault of, within fs/dax.c: it has the file's invalidate
+ * lock; 0 none.
+ */
 u64 fault_file(struct snap *s, const struct ktask *t);
+
+/* Whether the task sleeps in a page fault of a DAX file for which it keeps this mmap_lock, shared. */
+bool fault_keeps_mmap_lock(struct snap *s, const struct ktask *t, u64 lock);
 
 /* Tells that a task has the lock that w waits for, and what it sleeps for meanwhile. */
 void entry_holder_tell(struct snap *s, const struct kwait *w, struct ktask *t, enum fact_how how,

@@ -11,6 +11,9 @@
 
 #include "collect/entry_locks.h"
 
+/* include/linux/mm_types.h, since v6.4: the fault has the lock of its vma, not that of the mm */
+#define FAULT_FLAG_VMA_LOCK (1 << 12)
+
 /* A function that sleeps only with the entry locked, or in the queue for it. */
 struct section {
 	enum fact_how how;
@@ -129,19 +132,53 @@ static u64 file_of_fault(struct snap *s, const struct fault_layout *l, const u64
 	return file_is_dax(s, of) ? of : 0;
 }
 
-u64 fault_file(struct snap *s, const struct ktask *t)
+/* The vm_fault of a DAX file on a task's stack. *inode: of which; 0 there is none. */
+static u64 find_fault(struct snap *s, const struct ktask *t, u64 *inode)
 {
 	struct fault_layout l = fault_layout(s);
-	u64 start, inode = 0;
-	const u64 *words;
+	u64 start;
 	u32 n;
+	const u64 *words = task_stack_words(s, t, &n, &start);
 
-	if (!task_is_asleep(t) || section_of(t) != &sections[FAULTS] || !l.words)
-		return 0;
-	words = task_stack_words(s, t, &n, &start);
-	for (u32 i = 0; i + l.words <= n && !inode; i++)
-		inode = file_of_fault(s, &l, words + i);
-	return inode;
+	*inode = 0;
+	for (u32 i = 0; l.words && i + l.words <= n; i++) {
+		*inode = file_of_fault(s, &l, words + i);
+		if (*inode)
+			return start + i * sizeof(*words) - s->k->field[KF_FAULT_VMA].off;
+	}
+	return 0;
+}
+
+/* After dax_iomap_fault() a store to a mapping with MAP_SYNC waits until its block is on the disk. */
+static const char *const with_invalidate_lock[] = { "dax_iomap_pte_fault", "dax_iomap_pmd_fault",
+						    "dax_iomap_fault", "dax_finish_sync_fault",
+						    NULL };
+
+u64 fault_file(struct snap *s, const struct ktask *t)
+{
+	u64 inode;
+
+	return task_is_asleep(t) && task_stack_any(t, with_invalidate_lock) &&
+			       find_fault(s, t, &inode) ?
+		       inode :
+		       0;
+}
+
+/* Other faults may have let go of it before they sleep. */
+static const char *const lets_go[] = { "filemap_fault", "do_swap_page", "handle_userfault", NULL };
+
+bool fault_keeps_mmap_lock(struct snap *s, const struct ktask *t, u64 lock)
+{
+	static const char *const faults[] = { "handle_mm_fault", NULL };
+	u64 inode, fault, flags;
+
+	if (!t->r.mm || !kmem_has(s->k, KF_MM_MMAP_LOCK) ||
+	    kmem_at(s->k, t->r.mm, KF_MM_MMAP_LOCK) != lock || !task_is_asleep(t) ||
+	    !task_stack_any(t, faults) || task_stack_any(t, lets_go))
+		return false;
+	fault = find_fault(s, t, &inode);
+	return fault && !kmem_get(s->k, fault, KF_FAULT_FLAGS, &flags) &&
+	       !(flags & FAULT_FLAG_VMA_LOCK);
 }
 
 /* Each vm_fault of the file: the page of the fault. */

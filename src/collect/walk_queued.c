@@ -11,9 +11,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "collect/snap.h"
+#include "collect/entry_locks.h"
 #include "collect/task_flags.h"
 #include "util/array.h"
+
+enum { KEEPERS_MAX = 16 }; /* tasks that are told to have one lock shared */
 
 struct queued {
 	u64 task;
@@ -25,6 +27,8 @@ struct queue {
 	u64 wait;         /* a waiter that surely has the lock although its owner is unreadable */
 	struct queued *v; /* the first in the queue first */
 	u32 n;
+	u64 keepers[KEEPERS_MAX]; /* tasks that are seen to have it shared */
+	u32 nr_keepers;
 	int err; /* why it is not whole, if that is not told yet */
 	bool told;
 };
@@ -61,6 +65,17 @@ static void tell_loss(struct snap *s, struct queue *q)
 	q->err = 0;
 }
 
+/* Who has a mmap_lock shared, as far as a page fault of a DAX file shows it. */
+static void find_keepers(struct snap *s, struct queue *q)
+{
+	for (u32 i = 0; q->lock.mode == MODE_READ && i < s->tasks.n; i++) {
+		const struct ktask *t = &s->tasks.v[i];
+
+		if (q->nr_keepers < KEEPERS_MAX && fault_keeps_mmap_lock(s, t, q->lock.addr))
+			q->keepers[q->nr_keepers++] = t->r.task;
+	}
+}
+
 /* Takes the whole queue of a lock. wait: see struct queue. matters: whatever it turns out to be. */
 static void take_queue(struct queues *qs, const struct klock *lock, u64 wait, bool matters)
 {
@@ -84,6 +99,7 @@ static void take_queue(struct queues *qs, const struct klock *lock, u64 wait, bo
 		return;
 	}
 	qs->n++;
+	find_keepers(s, q);
 	for (u32 i = 0; i < q->n; i++) {
 		struct ktask *t = task_find(s, q->v[i].task);
 
@@ -135,14 +151,54 @@ static bool is_relevant(struct snap *s, const struct queue *q)
 	for (u32 i = 0; i < q->n; i++)
 		if (is_told(s, q->v[i].task))
 			return true;
+	for (u32 i = 0; i < q->nr_keepers; i++)
+		if (is_told(s, q->keepers[i]))
+			return true;
 	return false;
+}
+
+/* Who has the lock, or has taken it last. Returns how many. */
+static u32 owners_of(struct snap *s, const struct queue *q, struct fact_releaser *ret)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < q->nr_keepers; i++)
+		ret[n++] = (struct fact_releaser){ .task = q->keepers[i], .fd = -1 };
+	if (!n && q->lock.owner)
+		ret[n++] = (struct fact_releaser){ .task = q->lock.owner, .fd = -1 };
+	for (u32 i = 0; i < n; i++)
+		task_tell(s, task_find(s, ret[i].task));
+	return n;
+}
+
+/*
+ * While others share a lock, the first in its queue wants it for writing, and nobody else is woken
+ * before that one has had it (rwsem_mark_wake()). On PREEMPT_RT readers do not queue behind it.
+ */
+static u64 first_writer(struct snap *s, const struct queue *q)
+{
+	bool in_turn = q->lock.mode == MODE_READ && !rt_locks_available(s->k);
+
+	return in_turn && q->n && !q->v[0].shared ? q->v[0].task : 0;
+}
+
+static void tell_queued(struct snap *s, const struct queue *q, u64 wait, const char *name)
+{
+	u64 first = first_writer(s, q);
+
+	for (u32 i = 0; i < q->n && !s->err; i++)
+		queued_tell(s, &(struct fact_queued){ .wait = wait,
+						      .task = q->v[i].task,
+						      .lock = name,
+						      .on = q->lock.addr,
+						      .shared = q->v[i].shared,
+						      .after = i ? first : 0 });
 }
 
 static void tell_queue(struct snap *s, struct queue *q)
 {
 	struct fact f = { .type = FACT_LOCK };
-	struct ktask *owner = q->lock.owner ? task_find(s, q->lock.owner) : NULL;
-	struct fact_releaser rel = { .task = q->lock.owner, .fd = -1 };
+	struct fact_releaser owners[KEEPERS_MAX];
 	u64 wait = q->wait;
 
 	q->told = true;
@@ -150,21 +206,14 @@ static void tell_queue(struct snap *s, struct queue *q)
 	f.lock.id = q->lock.addr;
 	f.lock.mode = q->lock.mode;
 	f.lock.readers = q->lock.readers;
-	if (owner) {
-		task_tell(s, owner);
-		f.lock.owners = &rel;
-		f.lock.nr_owners = 1;
-	}
-	if (owner && q->lock.mode == MODE_WRITE && wait_is_known(s, owner->r.task))
-		wait = owner->r.task;
+	f.lock.owners = owners;
+	f.lock.nr_owners = owners_of(s, q, owners);
+	f.lock.sure = q->nr_keepers;
+	if (q->lock.owner && q->lock.mode == MODE_WRITE && wait_is_known(s, q->lock.owner))
+		wait = q->lock.owner;
 	lock_identify(s, &q->lock, &f.lock);
 	snap_emit(s, &f);
-	for (u32 i = 0; i < q->n && !s->err; i++)
-		queued_tell(s, &(struct fact_queued){ .wait = wait,
-						      .task = q->v[i].task,
-						      .lock = f.lock.name,
-						      .on = q->lock.addr,
-						      .shared = q->v[i].shared });
+	tell_queued(s, q, wait, f.lock.name);
 }
 
 /* What is told makes more relevant. */

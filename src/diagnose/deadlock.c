@@ -83,6 +83,36 @@ static void explain_pipe(struct strbuf *sb, const struct cycle_step *step,
 		pipe->nr_owners > 1 ? " and others that are stuck, too, has open" : " has open");
 }
 
+static bool is_owner(const struct wfg_lock *lock, const struct wfg_task *task)
+{
+	for (u32 i = 0; i < lock->nr_owners; i++)
+		if (lock->owners[i].task == task)
+			return true;
+	return false;
+}
+
+static void explain_shared(struct strbuf *sb, const struct wfg_queued *sleeps,
+			   const struct wfg_task *next)
+{
+	const struct wfg_lock *lock = sleeps->on;
+
+	sb_puts(sb, ", in whose queue it was seen. ");
+	if (sleeps->behind && is_owner(lock, next)) {
+		phrase_task(sb, next);
+		sb_puts(sb, " has it shared in a page fault");
+	} else if (sleeps->behind) {
+		sb_puts(sb, "Others have it shared, but first in the queue is ");
+		phrase_task(sb, next);
+		sb_puts(sb, ", which wants it exclusively");
+	} else {
+		sb_puts(sb, "It is held shared");
+		if (lock->l.readers)
+			sb_printf(sb, " by %u", lock->l.readers);
+		sb_puts(sb, ", by whom the kernel does not keep; the last to take it was ");
+		phrase_task(sb, next);
+	}
+}
+
 static void explain_lock(struct strbuf *sb, const struct cycle_step *step,
 			 const struct wfg_task *next)
 {
@@ -102,11 +132,7 @@ static void explain_lock(struct strbuf *sb, const struct cycle_step *step,
 		phrase_task(sb, next);
 		break;
 	case MODE_READ:
-		sb_puts(sb, ", in whose queue it was seen. It is held shared");
-		if (lock->l.readers)
-			sb_printf(sb, " by %u", lock->l.readers);
-		sb_puts(sb, ", by whom the kernel does not keep; the last to take it was ");
-		phrase_task(sb, next);
+		explain_shared(sb, step->sleeps, next);
 		break;
 	default:
 		sb_puts(sb, ", which it seems ");

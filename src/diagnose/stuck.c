@@ -89,7 +89,7 @@ bool lock_stuck(const struct stuck *s, const struct wfg_queued *q)
 
 	if (!lock || lock->l.mode == MODE_UNKNOWN)
 		return !s->proven && q->behind && node_of(s, q->behind)->stuck;
-	if (lock->l.mode == MODE_WRITE)
+	if (lock->l.mode == MODE_WRITE || (lock->l.mode == MODE_READ && q->behind))
 		return q->behind && node_of(s, q->behind)->stuck;
 	/* who has taken it last may not be the only one, or have let go of it */
 	if (lock->l.mode == MODE_READ)

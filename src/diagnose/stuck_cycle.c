@@ -175,7 +175,9 @@ static bool step_is_proven(const struct cycle_step *step, const struct wfg_task 
 	if (h)
 		return h->h.confidence == CONF_EXACT && !(h->server && h->h.server_likely) &&
 		       (is_of_task(h) || next->t.threads == 1);
-	return step->sleeps->on && step->sleeps->on->l.mode == MODE_WRITE;
+	return step->sleeps->on &&
+	       (step->sleeps->on->l.mode == MODE_WRITE ||
+		(step->sleeps->on->l.mode == MODE_READ && step->sleeps->behind));
 }
 
 /* The steps twice in a row are a circle from wherever one starts. */

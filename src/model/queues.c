@@ -83,8 +83,11 @@ static int compare_sleepers(const void *a, const void *b)
 	return order ? order : COMPARE(!x->behind, !y->behind);
 }
 
-static const struct wfg_task *only_owner(const struct wfg_lock *lock)
+/* One that has to let go of the lock first. */
+static const struct wfg_task *owner_of(const struct wfg_lock *lock)
 {
+	if (lock->l.mode == MODE_READ)
+		return lock->l.sure && lock->nr_owners ? lock->owners[0].task : NULL;
 	return lock->l.mode == MODE_WRITE && lock->nr_owners == 1 ? lock->owners[0].task : NULL;
 }
 
@@ -93,6 +96,7 @@ static bool resolve(struct linker *l, const struct fact_queued *q, struct wfg_qu
 {
 	const struct wfg_wait *wait = q->wait ? table_find(&l->g->waits, q->wait) : NULL;
 	const struct wfg_lock *on = q->on ? table_find(&l->g->locks, q->on) : NULL;
+	const struct wfg_task *after = q->after ? table_find(&l->g->tasks, q->after) : NULL;
 
 	*to = (struct wfg_queued){
 		.task = table_find(&l->g->tasks, q->task),
@@ -100,8 +104,8 @@ static bool resolve(struct linker *l, const struct fact_queued *q, struct wfg_qu
 		.on = on,
 		.shared = q->shared,
 	};
-	to->behind = on && only_owner(on) ? only_owner(on) : wait ? wait->task : NULL;
-	if (!to->task || (q->wait && !wait) || (q->on && !on))
+	to->behind = after ? after : on && owner_of(on) ? owner_of(on) : wait ? wait->task : NULL;
+	if (!to->task || (q->wait && !wait) || (q->on && !on) || (q->after && !after))
 		l->dangling++;
 	return to->task && (wait || on);
 }

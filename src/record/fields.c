@@ -233,9 +233,13 @@ static const struct field hold_fields[] = {
 };
 
 static const struct field queued_fields[] = {
-	FIELD("wait", HEX, queued.wait),      FIELD("task", HEX, queued.task, REQUIRED),
-	FIELD("lock", TEXT, queued.lock),     FIELD("on", HEX, queued.on),
-	FIELD("shared", BOOL, queued.shared), { .name = NULL },
+	FIELD("wait", HEX, queued.wait),
+	FIELD("task", HEX, queued.task, REQUIRED),
+	FIELD("lock", TEXT, queued.lock),
+	FIELD("on", HEX, queued.on),
+	FIELD("shared", BOOL, queued.shared),
+	FIELD("after", HEX, queued.after),
+	{ .name = NULL },
 };
 
 static const struct field lock_fields[] = {
@@ -246,6 +250,7 @@ static const struct field lock_fields[] = {
 	FIELD("mode", WORD, lock.mode, .always = true, .words = &modes),
 	FIELD("readers", U32, lock.readers),
 	FIELD("owners", RELEASERS, lock.owners),
+	FIELD("sure", BOOL, lock.sure),
 	{ .name = NULL },
 };
 

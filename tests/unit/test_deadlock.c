@@ -178,6 +178,64 @@ static void a_candidate_is_not_even_suspected(void **state)
 	assert_code(finding_of(t, 1), FINDING_BLOCKED);
 }
 
+/* A circle of a wait and a reader, of a lock that others have shared. */
+static void reader_of_shared_lock(struct tangle *t, struct fact_queued q, const struct fact_lock *l)
+{
+	struct fact f = { .type = FACT_LOCK, .lock = *l };
+
+	tangle_wait(t->g, 1, 0);
+	tangle_hold(t->g, 2, 0, CONF_EXACT);
+	tangle_task(t->g, 2, 1, 'D');
+	tangle_task(t->g, 3, 1, 'D');
+	tangle_add(t->g, f);
+	f = (struct fact){ .type = FACT_QUEUED, .queued = q };
+	tangle_add(t->g, f);
+	explain(t);
+}
+
+static void a_reader_behind_a_writer(void **state)
+{
+	struct tangle *t = *state;
+	struct fact_releaser last = { .task = TANGLE_TASK(3), .fd = -1 };
+
+	reader_of_shared_lock(t,
+			      (struct fact_queued){ .task = TANGLE_TASK(2),
+						    .on = TANGLE_LOCK(0),
+						    .lock = "invalidate_lock",
+						    .shared = true,
+						    .after = TANGLE_TASK(1) },
+			      &(struct fact_lock){ .id = TANGLE_LOCK(0),
+						   .mode = MODE_READ,
+						   .readers = 1,
+						   .owners = &last,
+						   .nr_owners = 1 });
+	assert_code(finding_of(t, 1), FINDING_DEADLOCK);
+	assert_cycle(finding_of(t, 1), (u32[]){ 1, 2, 0 });
+	assert_true(says(&finding_of(t, 1)->cause,
+			 "first in the queue is task1[1001], which wants it exclusively"));
+	assert_int_equal(finding_of(t, 1)->wait->nr_queued, 1);
+}
+
+static void a_reader_that_was_seen(void **state)
+{
+	struct tangle *t = *state;
+	struct fact_releaser fault = { .task = TANGLE_TASK(1), .fd = -1 };
+
+	reader_of_shared_lock(t,
+			      (struct fact_queued){ .task = TANGLE_TASK(2),
+						    .on = TANGLE_LOCK(0),
+						    .lock = "mmap_lock" },
+			      &(struct fact_lock){ .id = TANGLE_LOCK(0),
+						   .mode = MODE_READ,
+						   .readers = 1,
+						   .sure = true,
+						   .owners = &fault,
+						   .nr_owners = 1 });
+	assert_code(finding_of(t, 1), FINDING_DEADLOCK);
+	assert_true(says(&finding_of(t, 1)->cause, "task1[1001] has it shared in a page fault"));
+	assert_int_equal(finding_of(t, 1)->wait->nr_queued, 1);
+}
+
 static void a_lock_held_shared_proves_nothing(void **state)
 {
 	struct tangle *t = *state;
@@ -681,6 +739,8 @@ int main(void)
 		TEST(a_likely_hold_proves_nothing),
 		TEST(a_candidate_is_not_even_suspected),
 		TEST(a_lock_held_shared_proves_nothing),
+		TEST(a_reader_behind_a_writer),
+		TEST(a_reader_that_was_seen),
 		TEST(another_reader_may_drain),
 		TEST(all_have_to_close),
 		TEST(a_releaser_that_is_not_known),

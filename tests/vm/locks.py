@@ -159,6 +159,45 @@ class BehindFaultAdvice(BehindFault, Advice):
     pass
 
 
+class PilesUp(BehindFault):
+    """
+    Another fault of the file is behind the truncate, with the mmap_lock of its process, which somebody
+    wants for writing; and who only wants to see its command line is behind that one.
+    """
+    filesystems = ("ext4",)
+
+    def __init__(self):
+        super().__init__("mmap-lock")
+        self.later, self.others = None, []
+
+    def start_bystander(self, stage):
+        bystander = super().start_bystander(stage)
+        self.later = stage.start("hold_map", "--untouched", stage.path)
+        return bystander
+
+    def shell(self, stage, command):
+        process = subprocess.Popen(["sh", "-c", command], stdout=subprocess.DEVNULL)
+        stage.at_end.append(process.wait)
+        self.others.append(process)
+        self.asleep(command, process.pid, st.state, "D")
+
+    def stage(self, stage):
+        super().stage(stage)
+        self.later.tell("touch 1")
+        self.asleep("later fault", self.later.tid, st.state, "D")
+        self.shell(stage, f"echo 1 >/proc/{self.later.pid}/clear_refs")
+        self.shell(stage, f"exec cat /proc/{self.later.pid}/cmdline")
+
+    def truth(self, stage):
+        behind = {self.later.pid, *(process.pid for process in self.others)}
+        return dataclasses.replace(super().truth(stage), queued=behind)
+
+    def proceeds(self, stage):
+        super().proceeds(stage)
+        if self.later.line(SOON) != "OK" or any(process.wait(SOON) for process in self.others):
+            raise Mismatch("who was behind the truncate did not proceed after it")
+
+
 class Lease(PipeHolder):
     """A lease that its holder does not give back."""
 
@@ -398,6 +437,7 @@ def locks():
     ext4, xfs = {"filesystems": ("ext4",)}, {"filesystems": ("xfs",)}
     return [EntryLock("entry-lock", "fault"), EntryLockAdvice("advice-entry-lock", "fault"),
             BehindFault("invalidate-lock"), BehindFaultAdvice("advice-entry-lock"),
+            PilesUp(),
             Leased("lease", "truncate", [Lease("read")], **ext4),
             Leased("lease-write", "open_trunc", [Lease("write")], **xfs),
             LeaseAdvice("advice-lease", "truncate", [Lease("read")], **xfs),
