@@ -14,6 +14,8 @@
 /* include/linux/mm_types.h, since v6.4: the fault has the lock of its vma, not that of the mm */
 #define FAULT_FLAG_VMA_LOCK (1 << 12)
 
+enum { QUEUE_MAX = 1024 }; /* tasks that wait for one commit */
+
 /* A function that sleeps only with the entry locked, or in the queue for it. */
 struct section {
 	enum fact_how how;
@@ -229,6 +231,22 @@ static u64 disk_of_bio(struct snap *s, const struct ktask *t, u64 word)
 	return bio_disk(s, &bio);
 }
 
+/* The disk of a buffer_head that a task waits for: its first word, b_state, is the key. */
+static u64 disk_of_buffer(struct snap *s, const struct ktask *t)
+{
+	struct stack_scan scan = stack_scan(s, t, KF_WBQE_PRIVATE);
+	struct slab_object o;
+	u64 wbqe, bh, bdev, disk;
+
+	while ((wbqe = stack_scan_next(&scan)))
+		if (!kmem_get(s->k, wbqe, KF_WBQE_KEY_FLAGS, &bh) && !slab_object(s, bh, &o) &&
+		    o.addr == bh && !strcmp(o.name, "buffer_head") &&
+		    !kmem_get(s->k, bh, KF_BH_BDEV, &bdev) &&
+		    !kmem_get(s->k, bdev, KF_BDEV_DISK, &disk))
+			return disk;
+	return 0;
+}
+
 /* The disk that a task sleeps for, from what its stack points at; 0 unknown. */
 static u64 disk_of_sleeper(struct snap *s, const struct ktask *t)
 {
@@ -238,13 +256,46 @@ static u64 disk_of_sleeper(struct snap *s, const struct ktask *t)
 
 	for (u32 i = 0; i < n && !disk; i++)
 		disk = disk_of_bio(s, t, words[i]);
-	return disk;
+	return disk ? disk : disk_of_buffer(s, t);
+}
+
+/* The object in a slab that has the head of the wait queue in which a task sleeps; 0 unknown. */
+static u64 object_of_queue(struct snap *s, const struct ktask *t)
+{
+	struct stack_scan scan = stack_scan(s, t, KF_WQE_PRIVATE);
+	struct slab_object o;
+	u64 wqe;
+
+	while ((wqe = stack_scan_next(&scan))) {
+		u64 at = kmem_at(s->k, wqe, KF_WQE_ENTRY);
+
+		for (u32 n = 0; n < QUEUE_MAX && !kmem_get(s->k, at, KF_LIST_NEXT, &at); n++)
+			if (!slab_object(s, at, &o))
+				return o.addr;
+	}
+	return 0;
+}
+
+/* The thread that commits the transaction, fs/jbd2/journal.c, for which a task waits. NULL none. */
+static const struct ktask *committer(struct snap *s, const struct ktask *t)
+{
+	u64 journal = task_stack_has(t, "jbd2_log_wait_commit") ? object_of_queue(s, t) : 0;
+
+	for (u32 i = 0; journal && i < s->tasks.n; i++) {
+		const struct ktask *c = &s->tasks.v[i];
+
+		if (task_is_asleep(c) && task_stack_has(c, "kjournald2") &&
+		    task_stack_names(s, c, journal))
+			return c;
+	}
+	return NULL;
 }
 
 static void tell_target(struct snap *s, const struct ktask *t, struct fact_hold *h)
 {
 	const char *where = innermost(s, t);
-	u64 disk = disk_of_sleeper(s, t);
+	const struct ktask *commits = committer(s, t);
+	u64 disk = disk_of_sleeper(s, commits ? commits : t);
 	struct kserver server;
 
 	disk_server(s, disk, 0, &server);
