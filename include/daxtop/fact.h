@@ -254,6 +254,7 @@ struct fact_hold {
 	const char *object_id;   /* "pipe:[4711]"; unique with object_kind */
 	const char *target;      /* where the I/O goes: device, file or peer; NULL none */
 	const char *device;      /* the block or network device that has it; NULL none or unknown */
+	const char *device_type; /* its device-mapper target, "thin-pool"; NULL none or unknown */
 	const char *frozen;      /* mount point of a frozen filesystem it waits for; NULL none */
 	const char *detail;      /* one clause of evidence for a reader; NULL none */
 	const char *limit;       /* cgroup whose io.max holds the I/O back, a path; NULL none */

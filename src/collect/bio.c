@@ -4,7 +4,8 @@
 
 #include "collect/snap.h"
 
-#define OP_IS_WRITE 1 /* op_is_write(), include/linux/blk_types.h */
+#define OP_IS_WRITE     1                  /* op_is_write(), include/linux/blk_types.h */
+#define ISSUE_TIME_MASK ((1ULL << 51) - 1) /* the same file, up to 6.17 */
 
 enum {
 	VECS_MAX = 1 << 10,  /* BIO_MAX_VECS is 256 */
@@ -111,6 +112,17 @@ u64 bio_disk(struct snap *s, const struct kbio *bio)
 	else
 		kmem_get(s->k, bio->addr, KF_BIO_DISK, &disk);
 	return disk || !bio->rq ? disk : rq_disk(s, bio->rq);
+}
+
+u64 bio_age_ns(struct snap *s, const struct kbio *bio)
+{
+	u64 start, now = s->k->time.mono_ns;
+	int err = bio->rq ? kmem_get(s->k, bio->rq, KF_RQ_START, &start) :
+			    kmem_get(s->k, bio->addr, KF_BIO_ISSUE, &start);
+
+	if (!bio->rq)
+		start &= ISSUE_TIME_MASK;
+	return err || !start || start > now ? FACT_UNKNOWN : now - start;
 }
 
 int bio_chain_walk(struct snap *s, u64 from, u64 rq, u64 cgroup, bio_fn fn, void *arg)

@@ -53,9 +53,9 @@ static int add_addr(struct walk *w, struct addrs *a, u64 addr)
 }
 
 /* The inodes of the bdev filesystem are embedded in a bdev_inode each, bdev included. */
-static int find_disks(struct walk *w)
+int bdevs_walk(struct snap *s, bdev_fn fn, void *arg)
 {
-	struct kmem *k = w->s->k;
+	struct kmem *k = s->k;
 	u64 sb, head, node;
 	int err = 0;
 
@@ -67,19 +67,28 @@ static int find_disks(struct walk *w)
 	for (u32 n = 0; node != head && n < BDEVS_MAX && err >= 0; n++) {
 		u64 inode = kmem_container(k, node, KF_INODE_SB_LIST);
 		u64 outer = kmem_container(k, inode, KF_BDEV_INODE_INODE);
+		u64 bdev = kmem_at(k, outer, KF_BDEV_INODE_BDEV);
 		struct kget g[] = {
-			{ kmem_at(k, outer, KF_BDEV_INODE_BDEV), KF_BDEV_DISK, 0, 0 },
+			{ bdev, KF_BDEV_DISK, 0, 0 },
 			{ node, KF_LIST_NEXT, 0, 0 },
 		};
 
 		if (kmem_getv(k, g, 2) || g[1].err || !kmem_is_kernel_ptr(g[1].val)) {
-			snap_lost(w->s, LOSS_TORN, "block devices", 1);
+			snap_lost(s, LOSS_TORN, "block devices", 1);
 			break;
 		}
-		err = add_addr(w, &w->disks, g[0].val);
+		err = kmem_is_kernel_ptr(g[0].val) ? fn(arg, bdev, g[0].val) : 0;
 		node = g[1].val;
 	}
 	return err < 0 ? err : 0;
+}
+
+static int take_disk(void *arg, u64 bdev, u64 disk)
+{
+	struct walk *w = arg;
+
+	(void)bdev;
+	return add_addr(w, &w->disks, disk);
 }
 
 typedef int (*ptr_fn)(void *arg, u64 ptr);
@@ -240,7 +249,7 @@ static int walk_disk(struct walk *w, u64 disk)
 int bios_walk(struct snap *s, bio_fn fn, void *arg)
 {
 	struct walk w = { .s = s, .fn = fn, .arg = arg };
-	int err = find_disks(&w);
+	int err = bdevs_walk(s, take_disk, &w);
 
 	for (u32 i = 0; i < w.disks.n && err >= 0; i++)
 		err = walk_disk(&w, w.disks.v[i]);

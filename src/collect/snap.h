@@ -446,6 +446,8 @@ bool bio_is_clone(struct snap *s, const struct kbio *bio);
 /* Whether it drops references of its pages when it completes: no clone does. */
 bool bio_has_refs(struct snap *s, const struct kbio *bio);
 u64 bio_disk(struct snap *s, const struct kbio *bio); /* gendisk of its device; 0 unknown */
+/* How long its request is under way, or since when it was submitted, ns; FACT_UNKNOWN. */
+u64 bio_age_ns(struct snap *s, const struct kbio *bio);
 typedef int (*bio_fn)(void *arg, const struct kbio *bio);
 /* Calls fn for a chain of bios, to which the pointer at from leads; rq and cgroup as in struct kbio. */
 int bio_chain_walk(struct snap *s, u64 from, u64 rq, u64 cgroup, bio_fn fn, void *arg);
@@ -455,6 +457,18 @@ bool bio_list_is(struct snap *s, u64 head, u64 tail);
 /* --- dm.c */
 /* Calls fn for the bios that wait until this gendisk, of any kind, is resumed. */
 int dm_deferred_walk(struct snap *s, u64 disk, bio_fn fn, void *arg);
+/* "thin": the type of the only target in its table; NULL of another device, and of several. */
+const char *dm_target_type(struct snap *s, u64 disk);
+
+/* --- below.c */
+/* Why a device that is made of others may keep a bio in a way of its own. */
+struct kbelow {
+	u64 disk;         /* gendisk below it, at any depth, that other I/O waits for; 0 none */
+	u64 pool;         /* gendisk of the pool that it has its space from; 0 none */
+	const char *type; /* dm_target_type() of the device, NULL unknown */
+};
+/* held_ns: how long it has had the bio, FACT_UNKNOWN unknown. 0 or -errno. */
+int disk_below(struct snap *s, u64 disk, u64 held_ns, struct kbelow *ret);
 
 /* --- loop.c */
 /* struct file behind a gendisk that is a loop device; 0 for others and when it has none. */
@@ -472,6 +486,9 @@ void disk_server(struct snap *s, u64 disk, u64 rq, struct kserver *ret);
 int bios_walk(struct snap *s, bio_fn fn, void *arg);
 /* What this kernel does not show that the walk needs; NULL: it can be walked. */
 const char *bios_lack(const struct snap *s);
+/* Calls fn for every block device that has a gendisk; stops at its first error. */
+typedef int (*bdev_fn)(void *arg, u64 bdev, u64 disk);
+int bdevs_walk(struct snap *s, bdev_fn fn, void *arg);
 
 /* --- throttle.c */
 /*

@@ -12,8 +12,6 @@
 #include "collect/snap.h"
 #include "util/array.h"
 
-#define ISSUE_TIME_MASK ((1ULL << 51) - 1) /* include/linux/blk_types.h up to 6.17 */
-
 enum { VECS_MAX = 1024, HITS_MAX = 1 << 14 };
 
 /* A bio that names a busy page. */
@@ -42,6 +40,8 @@ struct search {
 	u32 nr_hits;
 	struct group *groups;
 	u32 nr_groups;
+	u64 below_of; /* gendisk that the next one is of */
+	struct kbelow below;
 };
 
 /* Another clone of the same pages, or the bio by way of another clone; NULL none. */
@@ -198,13 +198,13 @@ static const char *frozen_below(struct snap *s, u64 disk)
 	return file_mount(s, inode);
 }
 
-static void tell_server(struct snap *s, const struct hit *hit, struct fact_hold *h)
+static void tell_server(struct snap *s, const struct hit *hit, u64 disk, struct fact_hold *h)
 {
 	struct kserver server;
 
-	disk_server(s, hit->disk, hit->bio.rq, &server);
+	disk_server(s, disk, hit->bio.rq, &server);
 	h->server = server.task;
-	h->server_likely = server.likely;
+	h->server_likely = server.likely || disk != hit->disk;
 	if (h->target && server.text)
 		h->target = snap_text(s, "%s (%s)", h->target, server.text);
 }
@@ -217,31 +217,46 @@ static bool tells_more(const char *device, const char *target)
 	return device && !strncmp(device, target, len) && device[len] == ' ';
 }
 
-static void tell_target(struct snap *s, const struct group *g, u64 file, struct fact_hold *h)
+/* What a device waits for that has the bio in no queue: of many pages in one device it is the same. */
+static const struct kbelow *below_of(struct search *w, const struct hit *hit, u64 held_ns)
 {
-	u64 disk = g->first->disk;
+	int err;
 
-	h->target = file ? file_describe(s, file) : NULL;
+	if (!hit->bio.stray)
+		return NULL;
+	if (w->below_of != hit->disk) {
+		w->below_of = hit->disk;
+		err = disk_below(w->s, hit->disk, held_ns, &w->below);
+		w->s->err = w->s->err ? w->s->err : err;
+	}
+	return &w->below;
+}
+
+/* The device that has to do something before the bio can complete. */
+static u64 disk_to_answer(const struct hit *hit, const struct kbelow *below)
+{
+	if (below && below->disk)
+		return below->disk;
+	return below && below->pool ? below->pool : hit->disk;
+}
+
+static void tell_target(struct snap *s, const struct group *g, u64 file, const struct kbelow *below,
+			struct fact_hold *h)
+{
+	u64 disk = disk_to_answer(g->first, below);
+
+	if (file || disk != g->first->disk)
+		h->target = file ? file_describe(s, file) : disk_describe(s, g->first->disk);
 	h->device = disk_describe(s, disk);
+	h->unqueued = below && !below->disk;
+	h->device_type = h->unqueued ? (below->pool ? "thin-pool" : below->type) : NULL;
 	if (!h->target || tells_more(h->device, h->target))
 		h->target = h->device;
 	else if (h->device && strcmp(h->target, h->device) != 0)
 		h->target = snap_text(s, "%s on %s", h->target, h->device);
 	if (g->first->bio.writes)
 		h->frozen = frozen_below(s, disk);
-	tell_server(s, g->first, h);
-}
-
-/* How long a request is under way, or since when a bio outside of one was submitted. */
-static u64 age_of(struct snap *s, const struct kbio *bio)
-{
-	u64 start, now = s->k->time.mono_ns;
-	int err = bio->rq ? kmem_get(s->k, bio->rq, KF_RQ_START, &start) :
-			    kmem_get(s->k, bio->addr, KF_BIO_ISSUE, &start);
-
-	if (!bio->rq)
-		start &= ISSUE_TIME_MASK;
-	return err || !start || start > now ? FACT_UNKNOWN : now - start;
+	tell_server(s, g->first, disk, h);
 }
 
 static bool is_of_process(struct snap *s, const struct ktask *t, const struct fact_hold *h)
@@ -285,6 +300,9 @@ static const char *describe_delay(struct snap *s, const struct kbio *bio, const 
 	if (where)
 		return snap_text(s, "; it is in no queue, and who submits I/O sleeps in %s()",
 				 where);
+	if (bio->stray && !h->unqueued)
+		return snap_text(s, "; it is in no queue, but below other I/O waits for %s",
+				 h->device);
 	return bio->stray ? "; it was found in memory and in no queue" : "";
 }
 
@@ -335,13 +353,12 @@ static void tell_hold(struct search *w, const struct group *g)
 	h->refs = h->confidence == CONF_CANDIDATE ? 0 : g->refs;
 	h->object_kind = "bio";
 	h->object_id = snap_text(s, "0x%llx", (unsigned long long)g->first->bio.addr);
-	h->held_ns = age_of(s, &g->first->bio);
+	h->held_ns = bio_age_ns(s, &g->first->bio);
 	h->releasers = releasers;
 	if (h->how == HOW_DIRECT_IO && h->nr_releasers)
 		file = io_name_call(s, &g->owner, h, releasers);
-	tell_target(s, g, file, h);
+	tell_target(s, g, file, below_of(w, g->first, h->held_ns), h);
 	h->limit = g->first->bio.cgroup ? cgroup_path(s, g->first->bio.cgroup) : NULL;
-	h->unqueued = g->first->bio.stray;
 	h->detail = describe(s, g, h);
 	snap_emit(s, &f);
 	free(releasers);

@@ -100,16 +100,66 @@ static void advise_limit(struct verdict *v, const struct wfg_hold *h, s64 refs)
 	verdict_advice(v, ADVICE_SENTENCE, "iomax-aio", &action, &effect);
 }
 
-static void advise_unqueued_dm(struct verdict *v, const char *name, int len, s64 refs)
+/* What the target of a device waits for that has I/O in no queue, and what lets it go on. */
+static const struct wait_of_target {
+	const char *type;    /* of device-mapper; NULL any other, the last one */
+	const char *command; /* shows it, before the name */
+	const char *shows;
+	const char *action[2]; /* before and after the name */
+	const char *effect;
+	const char *proof;
+} targets[] = {
+	{ "thin-pool",
+	  "dmsetup status",
+	  "Shows whether the pool is out of space (out_of_data_space); changes nothing.",
+	  { "Give the pool ", " more space, as with lvextend." },
+	  "It goes on with the I/O that it queues; otherwise the kernel fails that after "
+	  "no_space_timeout of dm_thin_pool, 60 s if it was not changed. When the I/O completes,",
+	  "thin-aio" },
+	{ "multipath",
+	  "dmsetup status",
+	  "Shows which paths have failed (F); changes nothing.",
+	  { "Make one of the paths of ", " work." },
+	  "The device goes on with the I/O that it queues. When the I/O completes,",
+	  "multipath-bio" },
+	{ "delay",
+	  "dmsetup table",
+	  "Shows for how long the target delays I/O; changes nothing.",
+	  { "Suspend and resume ", "." },
+	  "A delay target passes on all that it keeps when it is suspended. When the I/O "
+	  "completes,",
+	  "delay-aio" },
+	{ NULL,
+	  "dmsetup table",
+	  "Names the target that keeps the I/O, and the devices that it may wait for; changes "
+	  "nothing.",
+	  { "Make ", " answer." },
+	  "When the I/O completes,",
+	  "delay-aio" },
+};
+
+static const struct wait_of_target *wait_of_target(const char *type)
 {
+	const struct wait_of_target *t = targets;
+
+	while (t->type && (!type || strcmp(t->type, type) != 0))
+		t++;
+	return t;
+}
+
+static void advise_unqueued_dm(struct verdict *v, const struct wfg_hold *h, const char *name,
+			       int len, s64 refs)
+{
+	const struct wait_of_target *t = wait_of_target(h->h.device_type);
 	struct strbuf action = { 0 }, effect = { 0 };
 
-	sb_printf(&action, "Look at the output of: dmsetup table %.*s", len, name);
-	sb_puts(&effect,
-		"It names the target that keeps the I/O; a delay target passes on all that "
-		"it keeps when it is suspended and resumed. When the I/O completes,");
+	sb_printf(&action, "%s %.*s", t->command, len, name);
+	sb_puts(&effect, t->shows);
+	verdict_advice(v, ADVICE_COMMAND, t->proof, &action, &effect);
+	sb_printf(&action, "%s%.*s%s", t->action[0], len, name, t->action[1]);
+	sb_puts(&effect, t->effect);
 	add_outcome(&effect, v, refs);
-	verdict_advice(v, ADVICE_SENTENCE, "delay-aio", &action, &effect);
+	verdict_advice(v, ADVICE_SENTENCE, t->proof, &action, &effect);
 }
 
 bool advise_resume(struct verdict *v, const struct wfg_hold *h, s64 refs)
@@ -124,7 +174,7 @@ bool advise_resume(struct verdict *v, const struct wfg_hold *h, s64 refs)
 	else if (!dm_name(h->h.device ? h->h.device : h->h.target, &name, &len))
 		return false;
 	else if (h->h.unqueued)
-		advise_unqueued_dm(v, name, len, refs);
+		advise_unqueued_dm(v, h, name, len, refs);
 	else
 		advise_dm(v, name, len, refs);
 	return true;

@@ -208,6 +208,7 @@ static const struct field hold_fields[] = {
 	FIELD("object_id", TEXT, hold.object_id),
 	FIELD("target", TEXT, hold.target),
 	FIELD("device", TEXT, hold.device),
+	FIELD("device_type", TEXT, hold.device_type),
 	FIELD("frozen", TEXT, hold.frozen),
 	FIELD("limit", TEXT, hold.limit),
 	FIELD("server", HEX, hold.server),

@@ -577,6 +577,42 @@ static void hostile_device_names_reach_no_shell(void **state)
 	scene_init(*state);
 }
 
+/* Which of the targets keeps the I/O decides what shows why, and what lets it go on. */
+static void unqueued_io_is_for_its_target(void **state)
+{
+	static const struct {
+		const char *type, *command, *action, *proof;
+	} cases[] = {
+		{ "thin-pool", "dmsetup status data",
+		  "Give the pool data more space, as with lvextend.", "thin-aio" },
+		{ "multipath", "dmsetup status data", "Make one of the paths of data work.",
+		  "multipath-bio" },
+		{ "delay", "dmsetup table data", "Suspend and resume data.", "delay-aio" },
+		{ "dust", "dmsetup table data", "Make data answer.", "delay-aio" },
+		{ NULL, "dmsetup table data", "Make data answer.", "delay-aio" },
+	};
+
+	scene_teardown(state);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct fact_hold h = make_hold(HOW_AIO, CONF_EXACT);
+		struct fact_releaser rel = { .task = task_id(4181), .fd = -1 };
+		const struct finding *f;
+
+		scene_init(*state);
+		h.device = "dm-3 (data)";
+		h.device_type = cases[i].type;
+		h.unqueued = true;
+		scene_task(*state, make_task(4181, "qemu"));
+		scene_hold(*state, h, &rel, 1);
+		f = scene_diagnose(*state);
+		assert_string_equal(f->advice[0].action, cases[i].command);
+		assert_string_equal(f->advice[1].action, cases[i].action);
+		assert_string_equal(f->advice[1].proven_by, cases[i].proof);
+		scene_teardown(state);
+	}
+	scene_init(*state);
+}
+
 /* An I/O completes by itself, so its task is not deadlocked with itself. */
 static void own_direct_io_is_no_deadlock(void **state)
 {
@@ -1532,6 +1568,7 @@ int main(void)
 		TEST(advice_is_for_the_device_that_stalls),
 		TEST(network_block_device_can_be_disconnected),
 		TEST(frozen_filesystem_is_to_be_thawed),
+		TEST(unqueued_io_is_for_its_target),
 		TEST(hostile_mount_points_reach_no_shell),
 		TEST(hostile_device_names_reach_no_shell),
 		TEST(own_direct_io_is_no_deadlock),

@@ -194,6 +194,8 @@ def files():
 def stacked():
     return [Stalled(devices.FrozenLoop, "loop-aio", "truncate", [AsyncIO("aio")]),
             StalledSearched(devices.Multipath, "multipath-bio", "truncate", [AsyncIO("aio")]),
+            StalledSearched(devices.ThinVolume, "thin-aio", "truncate", [AsyncIO("aio")]),
+            StalledSearched(devices.SnapshotOrigin, "snapshot-aio", "truncate", [AsyncIO("aio")]),
             Stalled(devices.Raid, "raid-aio", "truncate", [AsyncIO("aio")])]
 
 

@@ -187,6 +187,70 @@ class MultipathOverNbd(Multipath):
         self.nbd.remove()
 
 
+class ThinVolume(st.Stall):
+    """Its pool is out of space for data, and queues I/O that needs some."""
+    NAME, POOL = "thin", "pool"
+    PATH = f"/dev/mapper/{NAME}"
+    METADATA = st.SPARE_DEVICE
+    FULL, BLOCK = 2048, 128  # sectors
+
+    def create(self, sectors):
+        st.run("modprobe", "dm_thin_pool")
+        st.run("dd", "if=/dev/zero", f"of={self.METADATA}", f"bs={st.PAGE}", "count=1",
+               "oflag=direct")
+        st.run("dmsetup", "create", self.POOL, "--noudevsync", "--table", self.pool(self.FULL))
+        st.run("dmsetup", "mknodes", self.POOL)
+        st.run("dmsetup", "message", self.POOL, "0", "create_thin 0")
+        super().create(sectors)
+        self.through = device_names(f"/dev/mapper/{self.POOL}")
+        with open(self.PATH, "rb") as file:  # the first one to do so reads its partitions
+            file.read(st.PAGE)
+
+    def pool(self, sectors):
+        return f"0 {sectors} thin-pool {self.METADATA} {self.BELOW} {self.BLOCK} 0"
+
+    def table(self, sectors):
+        return f"0 {sectors} thin /dev/mapper/{self.POOL} 0"
+
+    def suspend(self):
+        st.run("dd", "if=/dev/zero", f"of={self.PATH}", f"bs={self.BLOCK * 512}",
+               f"count={self.FULL // self.BLOCK}", f"seek={self.FULL // self.BLOCK}",
+               "oflag=direct")
+
+    def resume(self):
+        st.run("dmsetup", "reload", self.POOL, "--table", self.pool(4 * self.FULL))
+        st.run("dmsetup", "resume", "--noudevsync", self.POOL)
+
+    def remove(self):
+        for name in (self.NAME, self.POOL):
+            st.run("dmsetup", "remove", "--noudevsync", name)
+
+
+class SnapshotOrigin(st.Stall):
+    """It has a snapshot, whose device for what is overwritten stalls."""
+    NAME, SNAPSHOT = "origin", "snapshot"
+    PATH = f"/dev/mapper/{NAME}"
+    BELOW = st.SPARE_DEVICE
+    SECTORS = 8192
+
+    def __init__(self):
+        st.run("modprobe", "dm_snapshot")
+        self.store = st.Stall()
+        self.through = device_names(self.store.PATH)
+        super().__init__()
+        st.run("dmsetup", "create", self.SNAPSHOT, "--noudevsync", "--table",
+               f"0 {self.SECTORS} snapshot {self.BELOW} {self.store.PATH} N 16")
+        self.suspend, self.resume = self.store.suspend, self.store.resume
+
+    def table(self, sectors):
+        return f"0 {self.SECTORS} snapshot-origin {self.BELOW}"
+
+    def remove(self):
+        self.resume()
+        for name in (self.SNAPSHOT, self.NAME):
+            st.run("dmsetup", "remove", "--noudevsync", name)
+
+
 class ScsiDisk:
     """A SCSI disk of the kernel's own target, which keeps its data on a device that stalls."""
     CONFIG = "/sys/kernel/config"
