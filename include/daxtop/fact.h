@@ -257,7 +257,8 @@ struct fact_hold {
 	const char *device_type; /* its device-mapper target, "thin-pool"; NULL none or unknown */
 	const char *frozen;      /* mount point of a frozen filesystem it waits for; NULL none */
 	const char *detail;      /* one clause of evidence for a reader; NULL none */
-	const char *limit;       /* cgroup whose io.max holds the I/O back, a path; NULL none */
+	const char *limit;       /* cgroup whose limit holds the I/O back, a path; NULL none */
+	const char *limit_by;    /* what limit that is: "io.max", "io.cost"; NULL none */
 	/*
 	 * fact_task.id of whom alone can answer the I/O, of a lock: that its holder waits for; 0 none,
 	 * or unknown. server_likely: that it is busy with this I/O was not seen.

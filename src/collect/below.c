@@ -237,7 +237,7 @@ static u64 pool_below(const struct stack *w)
 	return 0;
 }
 
-int disk_below(struct snap *s, u64 disk, u64 held_ns, struct kbelow *ret)
+static int find(struct snap *s, u64 disk, u64 held_ns, struct kbelow *ret)
 {
 	struct stack w = { .s = s };
 	int err;
@@ -255,4 +255,29 @@ int disk_below(struct snap *s, u64 disk, u64 held_ns, struct kbelow *ret)
 	free(w.edges);
 	free(w.levels);
 	return err;
+}
+
+const struct kbelow *disk_below(struct snap *s, u64 disk, u64 held_ns)
+{
+	int err;
+
+	if (s->below_of != disk) {
+		s->below_of = disk;
+		err = find(s, disk, held_ns, &s->below);
+		s->err = s->err ? s->err : err;
+	}
+	return &s->below;
+}
+
+u64 below_answers(const struct kbelow *below, u64 disk)
+{
+	if (below->disk)
+		return below->disk;
+	return below->pool ? below->pool : disk;
+}
+
+void below_tell(const struct kbelow *below, struct fact_hold *h)
+{
+	h->unqueued = !below->disk;
+	h->device_type = below->disk ? NULL : below->pool ? "thin-pool" : below->type;
 }

@@ -125,6 +125,15 @@ u64 bio_age_ns(struct snap *s, const struct kbio *bio)
 	return err || !start || start > now ? FACT_UNKNOWN : now - start;
 }
 
+bool bio_submission_sleeps(const struct ktask *t)
+{
+	static const char *const submits[] = { "submit_bio_noacct", "submit_bio_noacct_nocheck",
+					       "submit_bio",        "__submit_bio",
+					       "blk_mq_submit_bio", NULL };
+
+	return task_is_asleep(t) && t->frames[0] && task_stack_any(t, submits);
+}
+
 int bio_chain_walk(struct snap *s, u64 from, u64 rq, u64 cgroup, bio_fn fn, void *arg)
 {
 	u64 first, addr;

@@ -17,6 +17,19 @@ u64 cgroup_of_task(struct snap *s, u64 task)
 	return cgroup;
 }
 
+u64 cgroup_of_io(struct snap *s, u64 task)
+{
+	u64 css_set, css, cgroup, id = s->k->field[KF_IO_CGRP_ID].off;
+
+	if (!kmem_has(s->k, KF_CSS_SET_SUBSYS) || !kmem_has(s->k, KF_IO_CGRP_ID) ||
+	    kmem_get(s->k, task, KF_TASK_CGROUPS, &css_set) ||
+	    kmem_read(s->k, kmem_at(s->k, css_set, KF_CSS_SET_SUBSYS) + id * sizeof(css), &css,
+		      sizeof(css)) ||
+	    kmem_get(s->k, css, KF_CSS_CGROUP, &cgroup))
+		return 0;
+	return cgroup;
+}
+
 const char *cgroup_path(struct snap *s, u64 cgroup)
 {
 	char path[PATH_MAX], name[CGROUP_NAME_MAX];

@@ -336,22 +336,58 @@ const char *file_describe(struct snap *s, u64 file)
 	return regular_file(s, file, inode);
 }
 
-const char *file_device(struct snap *s, u64 file)
+/* Number of the device that a file is, or is on; 0 unknown. What has no device has major 0. */
+static u64 file_dev(struct snap *s, u64 file)
 {
 	struct kget i[3];
 	u64 inode, dev;
 
 	if (kmem_get(s->k, file, KF_FILE_INODE, &inode))
-		return NULL;
+		return 0;
 	i[0] = (struct kget){ inode, KF_INODE_MODE, 0, 0 };
 	i[1] = (struct kget){ inode, KF_INODE_RDEV, 0, 0 };
 	i[2] = (struct kget){ inode, KF_INODE_SB, 0, 0 };
 	if (kmem_getv(s->k, i, 3) || i[0].err || kmem_get(s->k, i[2].val, KF_SB_DEV, &dev))
-		return NULL;
+		return 0;
 	if (S_ISBLK(i[0].val))
 		dev = i[1].val;
-	/* what has no device has a number of its own with major 0 */
-	return KDEV_MAJOR(dev) ? block_device(s, KDEV_MAJOR(dev), KDEV_MINOR(dev)) : NULL;
+	return KDEV_MAJOR(dev) ? dev : 0;
+}
+
+const char *file_device(struct snap *s, u64 file)
+{
+	u64 dev = file_dev(s, file);
+
+	return dev ? block_device(s, KDEV_MAJOR(dev), KDEV_MINOR(dev)) : NULL;
+}
+
+struct disk_search {
+	struct snap *s;
+	u64 dev, disk;
+};
+
+static int take_bdev(void *arg, u64 bdev, u64 disk)
+{
+	struct disk_search *w = arg;
+	u64 dev;
+
+	if (!kmem_get(w->s->k, bdev, KF_BDEV_DEV, &dev) && dev == w->dev)
+		w->disk = disk;
+	return 0;
+}
+
+u64 file_disk(struct snap *s, u64 file)
+{
+	struct disk_search w = { .s = s, .dev = file_dev(s, file) };
+
+	if (!w.dev || bios_lack(s))
+		return 0;
+	if (w.dev != s->dev) {
+		bdevs_walk(s, take_bdev, &w);
+		s->dev = w.dev;
+		s->disk_of_dev = w.disk;
+	}
+	return s->disk_of_dev;
 }
 
 void file_tell_target(struct snap *s, u64 file, struct fact_hold *h)

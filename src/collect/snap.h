@@ -152,6 +152,13 @@ struct kserver {
 	const char *text; /* "nbd server nbd-server[311]"; NULL nothing to say about it */
 };
 
+/* Why a device that is made of others may keep a bio in a way of its own. */
+struct kbelow {
+	u64 disk;         /* gendisk below it, at any depth, that other I/O waits for; 0 none */
+	u64 pool;         /* gendisk of the pool that it has its space from; 0 none */
+	const char *type; /* dm_target_type() of the device, NULL unknown */
+};
+
 /* One that was looked for. */
 struct disk_server {
 	u64 disk, rq; /* rq 0: of whatever request */
@@ -199,6 +206,9 @@ struct snap {
 	u32 nr_told_holds;
 	struct disk_server *servers; /* see servers.c */
 	u32 nr_servers;
+	u64 below_of; /* the last gendisk that below was looked for; 0 none yet */
+	struct kbelow below;
+	u64 dev, disk_of_dev; /* the last device that file_disk() looked for */
 	struct lock_calls lock_calls;
 	struct kspan *seen; /* kernel memory whose references to busy pages are explained */
 	u32 nr_seen;
@@ -341,6 +351,7 @@ const char *file_path(struct snap *s, u64 file);
 const char *file_fstype(struct snap *s, u64 inode);
 /* The same of the block device that a file is, or that its filesystem is on; NULL none. */
 const char *file_device(struct snap *s, u64 file);
+u64 file_disk(struct snap *s, u64 file); /* the gendisk of that; 0 unknown */
 /* The same of a gendisk; of a loop device "loop0 over /path (ext4)". */
 const char *disk_describe(struct snap *s, u64 disk);
 /* The device of a filesystem, "pmem0"; "an unknown device". */
@@ -448,6 +459,8 @@ bool bio_has_refs(struct snap *s, const struct kbio *bio);
 u64 bio_disk(struct snap *s, const struct kbio *bio); /* gendisk of its device; 0 unknown */
 /* How long its request is under way, or since when it was submitted, ns; FACT_UNKNOWN. */
 u64 bio_age_ns(struct snap *s, const struct kbio *bio);
+/* Whether a task has submitted a bio, and its device does not let it come back: frames[0] says why. */
+bool bio_submission_sleeps(const struct ktask *t);
 typedef int (*bio_fn)(void *arg, const struct kbio *bio);
 /* Calls fn for a chain of bios, to which the pointer at from leads; rq and cgroup as in struct kbio. */
 int bio_chain_walk(struct snap *s, u64 from, u64 rq, u64 cgroup, bio_fn fn, void *arg);
@@ -461,14 +474,12 @@ int dm_deferred_walk(struct snap *s, u64 disk, bio_fn fn, void *arg);
 const char *dm_target_type(struct snap *s, u64 disk);
 
 /* --- below.c */
-/* Why a device that is made of others may keep a bio in a way of its own. */
-struct kbelow {
-	u64 disk;         /* gendisk below it, at any depth, that other I/O waits for; 0 none */
-	u64 pool;         /* gendisk of the pool that it has its space from; 0 none */
-	const char *type; /* dm_target_type() of the device, NULL unknown */
-};
-/* held_ns: how long it has had the bio, FACT_UNKNOWN unknown. 0 or -errno. */
-int disk_below(struct snap *s, u64 disk, u64 held_ns, struct kbelow *ret);
+/* held_ns: how long it has had the bio, FACT_UNKNOWN unknown; of many bios that of the first. */
+const struct kbelow *disk_below(struct snap *s, u64 disk, u64 held_ns);
+/* The gendisk that has to do something before the I/O of that device can complete. */
+u64 below_answers(const struct kbelow *below, u64 disk);
+/* Fills in what h has of it: what the device is, and that the I/O is in no queue. */
+void below_tell(const struct kbelow *below, struct fact_hold *h);
 
 /* --- loop.c */
 /* struct file behind a gendisk that is a loop device; 0 for others and when it has none. */
@@ -497,6 +508,8 @@ int bdevs_walk(struct snap *s, bdev_fn fn, void *arg);
  */
 typedef int (*bio_list_fn)(void *arg, u64 from, u64 cgroup);
 int throttled_walk(struct snap *s, u64 queue, bio_list_fn fn, void *arg);
+/* Whether a task that submits I/O is kept waiting by io.cost; then h gets the limit. */
+bool throttled_tell(struct snap *s, const struct ktask *t, struct fact_hold *h);
 
 /* --- bio_owner.c */
 struct io_owner {
@@ -559,6 +572,7 @@ void vma_range(const struct kvma *v, const struct kpage *p, u64 *from, u64 *to);
 /* --- signals.c, cgroup.c */
 void signals_read(struct snap *s, const struct ktask *t, struct fact_signals *ret);
 const char *cgroup_path(struct snap *s, u64 cgroup); /* NULL unknown */
+u64 cgroup_of_io(struct snap *s, u64 task);          /* the one that its I/O is accounted to */
 u64 cgroup_of_task(struct snap *s, u64 task);        /* struct cgroup; 0 unknown */
 
 /* --- locks.c */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Bios that a limit of a cgroup (io.max) holds back, block/blk-throttle.c. A block device has a list
+ * I/O that a limit of a cgroup holds back. For io.max (block/blk-throttle.c) a block device has a list
  * of the cgroups that used it, and for each of them the policies keep something; blk-throttle lists
- * of bios, apart by the cgroup they come from.
+ * of bios, apart by the cgroup they come from. For io.cost (block/blk-iocost.c) who submits a bio
+ * sleeps until his cgroup may have more of the device.
  */
 #include <errno.h>
 
@@ -131,4 +132,13 @@ int throttled_walk(struct snap *s, u64 queue, bio_list_fn fn, void *arg)
 			break;
 	}
 	return err;
+}
+
+bool throttled_tell(struct snap *s, const struct ktask *t, struct fact_hold *h)
+{
+	if (!t || !task_is_asleep(t) || !task_stack_has(t, "ioc_rqos_throttle"))
+		return false;
+	h->limit = cgroup_path(s, cgroup_of_io(s, t->r.task));
+	h->limit_by = h->limit ? "io.cost" : NULL;
+	return h->limit;
 }

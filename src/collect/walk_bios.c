@@ -40,8 +40,6 @@ struct search {
 	u32 nr_hits;
 	struct group *groups;
 	u32 nr_groups;
-	u64 below_of; /* gendisk that the next one is of */
-	struct kbelow below;
 };
 
 /* Another clone of the same pages, or the bio by way of another clone; NULL none. */
@@ -217,39 +215,19 @@ static bool tells_more(const char *device, const char *target)
 	return device && !strncmp(device, target, len) && device[len] == ' ';
 }
 
-/* What a device waits for that has the bio in no queue: of many pages in one device it is the same. */
-static const struct kbelow *below_of(struct search *w, const struct hit *hit, u64 held_ns)
+static void tell_target(struct snap *s, const struct group *g, u64 file, struct fact_hold *h)
 {
-	int err;
+	u64 disk = g->first->disk;
 
-	if (!hit->bio.stray)
-		return NULL;
-	if (w->below_of != hit->disk) {
-		w->below_of = hit->disk;
-		err = disk_below(w->s, hit->disk, held_ns, &w->below);
-		w->s->err = w->s->err ? w->s->err : err;
+	if (g->first->bio.stray) {
+		const struct kbelow *below = disk_below(s, disk, h->held_ns);
+
+		below_tell(below, h);
+		disk = below_answers(below, disk);
 	}
-	return &w->below;
-}
-
-/* The device that has to do something before the bio can complete. */
-static u64 disk_to_answer(const struct hit *hit, const struct kbelow *below)
-{
-	if (below && below->disk)
-		return below->disk;
-	return below && below->pool ? below->pool : hit->disk;
-}
-
-static void tell_target(struct snap *s, const struct group *g, u64 file, const struct kbelow *below,
-			struct fact_hold *h)
-{
-	u64 disk = disk_to_answer(g->first, below);
-
 	if (file || disk != g->first->disk)
 		h->target = file ? file_describe(s, file) : disk_describe(s, g->first->disk);
 	h->device = disk_describe(s, disk);
-	h->unqueued = below && !below->disk;
-	h->device_type = h->unqueued ? (below->pool ? "thin-pool" : below->type) : NULL;
 	if (!h->target || tells_more(h->device, h->target))
 		h->target = h->device;
 	else if (h->device && strcmp(h->target, h->device) != 0)
@@ -271,44 +249,49 @@ static bool is_of_process(struct snap *s, const struct ktask *t, const struct fa
 }
 
 /*
- * Where a thread of the submitter sleeps that has submitted a bio and has not come back: for a limit of
+ * A thread of the submitter that has submitted a bio and has not come back: it sleeps for a limit of
  * its cgroup, for a tag, for a queue that is frozen. NULL none.
  */
-static const char *submission_sleeps(struct snap *s, const struct fact_hold *h)
+static const struct ktask *asleep_in_submission(struct snap *s, const struct fact_hold *h)
 {
-	static const char *const submits[] = { "submit_bio_noacct", "submit_bio_noacct_nocheck",
-					       "submit_bio",        "__submit_bio",
-					       "blk_mq_submit_bio", NULL };
-
 	for (u32 i = 0; i < s->tasks.n; i++) {
 		const struct ktask *t = &s->tasks.v[i];
 
-		if (task_is_asleep(t) && t->frames[0] && task_stack_any(t, submits) &&
-		    is_of_process(s, t, h))
-			return snap_text(s, "%.*s", (int)strcspn(t->frames[0], "+."), t->frames[0]);
+		if (bio_submission_sleeps(t) && is_of_process(s, t, h))
+			return t;
 	}
 	return NULL;
 }
 
-/* What holds the bio back, where that is known. */
-static const char *describe_delay(struct snap *s, const struct kbio *bio, const struct fact_hold *h)
+/* The limit that holds a bio back, if any. */
+static void tell_limit(struct snap *s, const struct kbio *bio, const struct ktask *submitter,
+		       struct fact_hold *h)
 {
-	const char *where = bio->stray && !h->limit ? submission_sleeps(s, h) : NULL;
-
+	h->limit = bio->cgroup ? cgroup_path(s, bio->cgroup) : NULL;
 	if (h->limit)
-		return snap_text(s, "; io.max of cgroup %s holds it back", h->limit);
-	if (where)
-		return snap_text(s, "; it is in no queue, and who submits I/O sleeps in %s()",
-				 where);
+		h->limit_by = "io.max";
+	else
+		throttled_tell(s, submitter, h);
+}
+
+/* What holds the bio back, where that is known. */
+static const char *describe_delay(struct snap *s, const struct kbio *bio,
+				  const struct ktask *submitter, const struct fact_hold *h)
+{
+	if (h->limit)
+		return snap_text(s, "; %s of cgroup %s holds it back", h->limit_by, h->limit);
+	if (submitter)
+		return snap_text(s, "; it is in no queue, and who submits I/O sleeps in %.*s()",
+				 (int)strcspn(submitter->frames[0], "+."), submitter->frames[0]);
 	if (bio->stray && !h->unqueued)
 		return snap_text(s, "; it is in no queue, but below other I/O waits for %s",
 				 h->device);
 	return bio->stray ? "; it was found in memory and in no queue" : "";
 }
 
-static const char *describe(struct snap *s, const struct group *g, const struct fact_hold *h)
+static const char *describe(struct snap *s, const struct group *g, const struct fact_hold *h,
+			    const char *delay)
 {
-	const char *delay = describe_delay(s, &g->first->bio, h);
 	const char *who = "";
 
 	if (g->owner.gone)
@@ -345,6 +328,7 @@ static void tell_hold(struct search *w, const struct group *g)
 	struct fact f = { .type = FACT_HOLD };
 	struct fact_hold *h = &f.hold;
 	struct fact_releaser *releasers = io_releasers(s, &g->owner, &h->nr_releasers);
+	const struct ktask *submitter;
 	u64 file = g->owner.file;
 
 	h->page = g->page->head;
@@ -357,9 +341,10 @@ static void tell_hold(struct search *w, const struct group *g)
 	h->releasers = releasers;
 	if (h->how == HOW_DIRECT_IO && h->nr_releasers)
 		file = io_name_call(s, &g->owner, h, releasers);
-	tell_target(s, g, file, below_of(w, g->first, h->held_ns), h);
-	h->limit = g->first->bio.cgroup ? cgroup_path(s, g->first->bio.cgroup) : NULL;
-	h->detail = describe(s, g, h);
+	tell_target(s, g, file, h);
+	submitter = g->first->bio.stray ? asleep_in_submission(s, h) : NULL;
+	tell_limit(s, &g->first->bio, submitter, h);
+	h->detail = describe(s, g, h, describe_delay(s, &g->first->bio, submitter, h));
 	snap_emit(s, &f);
 	free(releasers);
 }

@@ -169,6 +169,39 @@ static enum fact_confidence judge(struct snap *s, const struct ktask *t, const s
 	return CONF_LIKELY;
 }
 
+/* Its device has the bio; whether in a queue, walk_bios() finds out. */
+static void tell_below(struct snap *s, u64 file, struct fact_hold *h)
+{
+	u64 disk = file_disk(s, file), answers;
+	const struct kbelow *below = disk ? disk_below(s, disk, h->held_ns) : NULL;
+
+	if (!below || (!below->disk && !below->type))
+		return;
+	below_tell(below, h);
+	answers = below_answers(below, disk);
+	if (answers != disk) {
+		h->device = disk_describe(s, answers);
+		h->target = snap_text(s, "%s on %s", file_describe(s, file), h->device);
+	}
+	if (below->disk)
+		h->detail = snap_text(s, "%s; below other I/O waits for %s", h->detail, h->device);
+}
+
+/* What holds the I/O back, where that is known. */
+static void tell_delay(struct snap *s, const struct ktask *t, u64 file, struct fact_hold *h)
+{
+	if (throttled_tell(s, t, h)) {
+		h->detail = snap_text(s, "%s; %s of cgroup %s holds it back", h->detail,
+				      h->limit_by, h->limit);
+	} else if (bio_submission_sleeps(t)) {
+		h->unqueued = true;
+		h->detail = snap_text(s, "%s; it is in no queue, and the call sleeps in %.*s()",
+				      h->detail, (int)strcspn(t->frames[0], "+."), t->frames[0]);
+	} else {
+		tell_below(s, file, h);
+	}
+}
+
 static void tell_hold(struct snap *s, struct ktask *t, const struct kpage *p, u64 file, u64 bytes)
 {
 	struct fact_releaser r = { .task = t->r.task, .fd = (s32)t->regs.args[0] };
@@ -183,6 +216,8 @@ static void tell_hold(struct snap *s, struct ktask *t, const struct kpage *p, u6
 	f.hold.object_id = snap_text(s, "fd %d of %u", (s32)t->regs.args[0], t->r.tid);
 	file_tell_target(s, file, &f.hold);
 	f.hold.held_ns = task_asleep_ns(s, t);
+	if (f.hold.confidence != CONF_CANDIDATE && f.hold.how == HOW_DIRECT_IO)
+		tell_delay(s, t, file, &f.hold);
 	f.hold.releasers = &r;
 	f.hold.nr_releasers = 1;
 	snap_emit(s, &f);

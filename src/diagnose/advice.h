@@ -43,6 +43,8 @@ void advice_add_lost_wakeup(struct strbuf *sb, const struct wfg_page *page);
  * make one go on that somebody stopped. false: it is none of those.
  */
 bool advise_resume(struct verdict *v, const struct wfg_hold *h, s64 refs);
+/* Show why an array of disks does not take I/O, if that is known. */
+void advise_array(struct verdict *v, const struct wfg_hold *h);
 /* Have the I/O fail, where the device can be disconnected. false: it cannot. */
 bool advise_disconnect(struct verdict *v, const struct wfg_hold *h, s64 refs);
 

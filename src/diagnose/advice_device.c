@@ -35,6 +35,14 @@ static int nbd_name(const char *device)
 	return digits ? 3 + digits : 0;
 }
 
+/* How much of "md9p1" is the name of the array. */
+static int md_name(const char *device)
+{
+	int digits = device && !strncmp(device, "md", 2) ? (int)strspn(device + 2, DIGITS) : 0;
+
+	return digits ? 2 + digits : 0;
+}
+
 static bool is_plain_path(const char *path)
 {
 	return path && *path == '/' && !path[strspn(path, PLAIN "/")];
@@ -89,9 +97,27 @@ static void advise_thaw(struct verdict *v, const struct wfg_hold *h, s64 refs)
 	verdict_advice(v, ADVICE_COMMAND, "advice-loop", &action, &effect);
 }
 
+/* Writing io.cost.qos or io.cost.model waits for all I/O to the device, so for that one, too. */
+static void advise_cost(struct verdict *v, const struct wfg_hold *h, s64 refs)
+{
+	struct strbuf action = { 0 }, effect = { 0 };
+
+	sb_printf(&action, "Raise io.weight of cgroup %s.", h->h.limit);
+	sb_puts(&effect, "io.cost lets the I/O go on sooner, as it does in time anyway. A write to "
+			 "io.cost.qos or io.cost.model may wait for it, too. When the I/O "
+			 "completes,");
+	add_outcome(&effect, v, refs);
+	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
+}
+
 static void advise_limit(struct verdict *v, const struct wfg_hold *h, s64 refs)
 {
 	struct strbuf action = { 0 }, effect = { 0 };
+
+	if (h->h.limit_by && !strcmp(h->h.limit_by, "io.cost")) {
+		advise_cost(v, h, refs);
+		return;
+	}
 
 	sb_printf(&action, "Raise or remove the limit in io.max of cgroup %s%s%s.", h->h.limit,
 		  h->h.target ? " for " : "", h->h.target ? h->h.target : "");
@@ -160,6 +186,21 @@ static void advise_unqueued_dm(struct verdict *v, const struct wfg_hold *h, cons
 	sb_puts(&effect, t->effect);
 	add_outcome(&effect, v, refs);
 	verdict_advice(v, ADVICE_SENTENCE, t->proof, &action, &effect);
+}
+
+void advise_array(struct verdict *v, const struct wfg_hold *h)
+{
+	int len = h->h.unqueued ? md_name(h->h.device) : 0;
+	struct strbuf action = { 0 }, effect = { 0 };
+
+	if (!len)
+		return;
+	sb_printf(&action, "cat /sys/block/%.*s/md/array_state /sys/block/%.*s/md/suspend_hi", len,
+		  h->h.device, len, h->h.device);
+	sb_puts(&effect,
+		"Shows whether the array waits for mdmon to mark it (write-pending), or keeps "
+		"writes below a sector out (not 0), as mdadm does to reshape it; changes nothing.");
+	verdict_advice(v, ADVICE_COMMAND, "raid-suspended", &action, &effect);
 }
 
 bool advise_resume(struct verdict *v, const struct wfg_hold *h, s64 refs)

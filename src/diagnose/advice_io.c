@@ -61,6 +61,7 @@ void advise_target(struct verdict *v, const struct wfg_hold *h, s64 refs)
 
 	if (advise_resume(v, h, refs))
 		return;
+	advise_array(v, h);
 	sb_printf(&action, "Make %s answer.",
 		  device ? device : "the device or server that the I/O goes to");
 	sb_puts(&effect, "When the I/O completes,");

@@ -211,6 +211,7 @@ static const struct field hold_fields[] = {
 	FIELD("device_type", TEXT, hold.device_type),
 	FIELD("frozen", TEXT, hold.frozen),
 	FIELD("limit", TEXT, hold.limit),
+	FIELD("limit_by", TEXT, hold.limit_by),
 	FIELD("server", HEX, hold.server),
 	FIELD("server_likely", BOOL, hold.server_likely),
 	FIELD("unqueued", BOOL, hold.unqueued),

@@ -613,6 +613,61 @@ static void unqueued_io_is_for_its_target(void **state)
 	scene_init(*state);
 }
 
+static const struct finding *held_back_in(struct scene *s, const char *limit_by)
+{
+	struct fact_hold h = make_hold(HOW_AIO, CONF_EXACT);
+	struct fact_releaser rel = { .task = task_id(4181), .fd = -1 };
+
+	h.target = h.device = "nbd0";
+	h.limit = "/slow";
+	h.limit_by = limit_by;
+	scene_task(s, make_task(4181, "qemu"));
+	scene_hold(s, h, &rel, 1);
+	return scene_diagnose(s);
+}
+
+static void limit_of_a_cgroup_is_to_be_raised(void **state)
+{
+	static const char *const by[] = { NULL, "io.max" }; /* NULL: an older recording */
+
+	scene_teardown(state);
+	for (size_t i = 0; i < sizeof(by) / sizeof(by[0]); i++) {
+		const struct finding *f;
+
+		scene_init(*state);
+		f = held_back_in(*state, by[i]);
+		assert_string_equal(f->advice[0].action, "Raise or remove the limit in io.max of "
+							 "cgroup /slow for nbd0.");
+		assert_no_command(f, "nbd-client");
+		scene_teardown(state);
+	}
+	scene_init(*state);
+}
+
+static void share_of_a_cgroup_is_to_be_raised(void **state)
+{
+	const struct finding *f = held_back_in(*state, "io.cost");
+
+	assert_string_equal(f->advice[0].action, "Raise io.weight of cgroup /slow.");
+	assert_no_command(f, "nbd-client");
+}
+
+static void array_that_takes_no_io_is_looked_at(void **state)
+{
+	struct fact_hold h = make_hold(HOW_DIRECT_IO, CONF_EXACT);
+	struct fact_releaser rel = { .task = task_id(4181), .fd = 4 };
+	const struct finding *f;
+
+	h.target = h.device = "md127p1";
+	h.unqueued = true;
+	scene_task(*state, make_task(4181, "qemu"));
+	scene_hold(*state, h, &rel, 1);
+	f = scene_diagnose(*state);
+	assert_string_equal(f->advice[0].action, "cat /sys/block/md127/md/array_state "
+						 "/sys/block/md127/md/suspend_hi");
+	assert_string_equal(f->advice[1].action, "Make md127p1 answer.");
+}
+
 /* An I/O completes by itself, so its task is not deadlocked with itself. */
 static void own_direct_io_is_no_deadlock(void **state)
 {
@@ -1569,6 +1624,9 @@ int main(void)
 		TEST(network_block_device_can_be_disconnected),
 		TEST(frozen_filesystem_is_to_be_thawed),
 		TEST(unqueued_io_is_for_its_target),
+		TEST(limit_of_a_cgroup_is_to_be_raised),
+		TEST(share_of_a_cgroup_is_to_be_raised),
+		TEST(array_that_takes_no_io_is_looked_at),
 		TEST(hostile_mount_points_reach_no_shell),
 		TEST(hostile_device_names_reach_no_shell),
 		TEST(own_direct_io_is_no_deadlock),

@@ -196,7 +196,8 @@ def stacked():
             StalledSearched(devices.Multipath, "multipath-bio", "truncate", [AsyncIO("aio")]),
             StalledSearched(devices.ThinVolume, "thin-aio", "truncate", [AsyncIO("aio")]),
             StalledSearched(devices.SnapshotOrigin, "snapshot-aio", "truncate", [AsyncIO("aio")]),
-            Stalled(devices.Raid, "raid-aio", "truncate", [AsyncIO("aio")])]
+            Stalled(devices.Raid, "raid-aio", "truncate", [AsyncIO("aio")]),
+            Stalled(devices.SuspendedRaid, "raid-suspended", "truncate", [DirectIO("pwrite")])]
 
 
 def large():

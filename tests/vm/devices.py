@@ -337,6 +337,22 @@ class Raid:
         self.set("array_state", "clear")
 
 
+class SuspendedRaid(Raid):
+    """All of an array is kept from being written to, as mdadm does with a part that it reshapes."""
+
+    def __init__(self):
+        super().__init__()
+        self.through = ()
+        self.suspend, self.resume = self.keep_out, self.let_in
+
+    def keep_out(self):
+        self.set("suspend_lo", "0")
+        self.set("suspend_hi", str(2 * self.KIB))
+
+    def let_in(self):
+        self.set("suspend_hi", "0")
+
+
 class NvmeTcp:
     """An NVMe disk over TCP, of the kernel's own target on this machine: no packet gets there."""
     CONFIG, PEER = "/sys/kernel/config", "127.0.0.1:4420"

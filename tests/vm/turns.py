@@ -55,7 +55,7 @@ ONCE = {
     "*/loop-aio/*": "5.10", "*/raid-aio/*": "5.10", "*/nfs-aio/*": "6.1", "*/tcp-send-zc-*/*": "6.1",
     "*/packet-vsock/*": "6.12", "*/namespace/*": "6.12", "*/tcp-splice-dropped/*": "7.2",
     "*/tcp-reset/*": "5.10", "*/tcp-splice-stuck/*": "6.18", "*/mmap-lock/*": "6.12",
-    "*/thin-aio/*": "7.2", "*/snapshot-aio/*": "6.1",
+    "*/thin-aio/*": "7.2", "*/snapshot-aio/*": "6.1", "*/raid-suspended/*": "5.10",
 }
 
 # What older kernels do not have.

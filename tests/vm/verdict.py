@@ -302,7 +302,8 @@ COMMANDS = re.compile(r"kill (-[A-Z]+ )?\d+( \d+)*(; kill -CONT( \d+)+)?"
                       r"|echo 1 > /sys/fs/fuse/connections/\d+/abort"
                       r"|ss -tK src [\d.:]+ dst [\d.:]+"
                       r"|taskset -c \d+ ping -c 1 127\.0\.0\.1")
-INSPECTIONS = re.compile(r"dmsetup (info|status|table) [\w./-]+")
+INSPECTIONS = re.compile(r"dmsetup (info|status|table) [\w./-]+"
+                         r"|cat( /sys/block/md\d+/md/\w+)+")
 # The names that advice may give as its proof: scenarios follow it and see it work.
 PROOFS = {
     "advice-core-handler", "advice-coredump", "advice-cork", "advice-deadlock",
@@ -311,7 +312,7 @@ PROOFS = {
     "advice-process-vm", "advice-read", "advice-retouch", "advice-socket", "advice-stopped",
     "advice-vmsplice", "before-unbind", "delay-aio", "fuse-pwrite", "iomax-aio", "lease-limit",
     "lost-wakeup", "multipath-bio", "nbd-dio", "nfs-pwrite", "packet-queued", "packet-tls",
-    "self/close", "self/ftruncate", "sg_io", "tcp-reset", "tcp-splice-dropped",
+    "raid-suspended", "self/close", "self/ftruncate", "sg_io", "tcp-reset", "tcp-splice-dropped",
     "tcp-splice-full", "tcp-splice-stuck", "thin-aio", "unprotected",
 }
 
