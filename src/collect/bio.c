@@ -36,8 +36,12 @@ int bio_read(struct snap *s, u64 addr, struct kbio *ret)
 		.done = g[7].val,
 		.writes = g[8].val & OP_IS_WRITE,
 	};
-	if (!kmem_is_kernel_ptr(ret->vecs) || ret->vecs & 7 || ret->vcnt > VECS_MAX ||
-	    ret->idx > VECS_MAX || (ret->end_io && !kmem_is_kernel_ptr(ret->end_io)))
+	/* a flush has no data, and a discard no pages */
+	if (!ret->vecs && ret->vcnt)
+		return -ESTALE;
+	if ((ret->vecs && !kmem_is_kernel_ptr(ret->vecs)) || ret->vecs & 7 ||
+	    ret->vcnt > VECS_MAX || ret->idx > VECS_MAX ||
+	    (ret->end_io && !kmem_is_kernel_ptr(ret->end_io)))
 		return -ESTALE;
 	return 0;
 }
@@ -60,6 +64,8 @@ u32 bio_vecs(struct snap *s, const struct kbio *bio, struct kbio_vec *vecs, u32 
 	u64 left = (u64)bio->size + bio->done;
 
 	_Static_assert(sizeof(struct kbio_vec) == 16, "struct bio_vec");
+	if (!bio->vecs)
+		return 0;
 	if (!n)
 		n = (bio->size + ARCH_PAGE_SIZE - 1) / ARCH_PAGE_SIZE + 1;
 	if (n > max)
@@ -162,7 +168,7 @@ int bio_chain_walk(struct snap *s, u64 from, u64 rq, u64 cgroup, bio_fn fn, void
 	return err;
 }
 
-bool bio_list_is(struct snap *s, u64 head, u64 tail)
+bool bio_list_is(struct snap *s, u64 head, u64 tail, u64 disk)
 {
 	struct kbio bio;
 	u64 next = head;
@@ -170,7 +176,8 @@ bool bio_list_is(struct snap *s, u64 head, u64 tail)
 	if (!kmem_is_kernel_ptr(tail) || tail & 7)
 		return false;
 	for (u32 n = 0; n < CHAIN_MAX && !bio_read(s, head, &bio); n++) {
-		if (!bio.end_io || kmem_get(s->k, head, KF_BIO_NEXT, &next))
+		if (!bio.end_io || bio_disk(s, &bio) != disk ||
+		    kmem_get(s->k, head, KF_BIO_NEXT, &next))
 			return false;
 		if (!next || head == tail)
 			return !next && head == tail;

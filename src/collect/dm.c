@@ -51,7 +51,7 @@ int dm_deferred_walk(struct snap *s, u64 disk, bio_fn fn, void *arg)
 	int err = 0;
 
 	for (u32 i = 0; i + 1 < n && err >= 0; i++)
-		if (bio_list_is(s, words[i], words[i + 1]))
+		if (bio_list_is(s, words[i], words[i + 1], disk))
 			err = bio_chain_walk(s, md + i * sizeof(*words), 0, 0, fn, arg);
 	return err;
 }

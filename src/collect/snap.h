@@ -464,8 +464,8 @@ bool bio_submission_sleeps(const struct ktask *t);
 typedef int (*bio_fn)(void *arg, const struct kbio *bio);
 /* Calls fn for a chain of bios, to which the pointer at from leads; rq and cgroup as in struct kbio. */
 int bio_chain_walk(struct snap *s, u64 from, u64 rq, u64 cgroup, bio_fn fn, void *arg);
-/* Whether {head, tail} are a bio_list: the end of the chain is its tail. */
-bool bio_list_is(struct snap *s, u64 head, u64 tail);
+/* Whether {head, tail} are a bio_list of bios to a gendisk: the end of the chain is its tail. */
+bool bio_list_is(struct snap *s, u64 head, u64 tail, u64 disk);
 
 /* --- dm.c */
 /* Calls fn for the bios that wait until this gendisk, of any kind, is resumed. */

@@ -227,28 +227,42 @@ class ThinVolume(st.Stall):
 
 
 class SnapshotOrigin(st.Stall):
-    """It has a snapshot, whose device for what is overwritten stalls."""
+    """It has a snapshot, whose device for what is overwritten stalls, and is to be flushed, too."""
     NAME, SNAPSHOT = "origin", "snapshot"
     PATH = f"/dev/mapper/{NAME}"
-    BELOW = st.SPARE_DEVICE
     SECTORS = 8192
 
     def __init__(self):
         st.run("modprobe", "dm_snapshot")
-        self.store = st.Stall()
+        self.store = SlowDisk()  # a RAM disk has no cache to flush
         self.through = device_names(self.store.PATH)
         super().__init__()
         st.run("dmsetup", "create", self.SNAPSHOT, "--noudevsync", "--table",
                f"0 {self.SECTORS} snapshot {self.BELOW} {self.store.PATH} N 16")
-        self.suspend, self.resume = self.store.suspend, self.store.resume
+        self.resume = self.store.resume
+        self.flush = threading.Thread(target=self.fsync, daemon=True)
 
     def table(self, sectors):
         return f"0 {self.SECTORS} snapshot-origin {self.BELOW}"
 
+    def fsync(self):
+        fd = os.open(self.store.PATH, os.O_RDWR)
+        os.fsync(fd)
+        os.close(fd)
+
+    def suspend(self):
+        self.store.suspend()
+        self.flush.start()
+        if not st.poll(lambda: self.flush.native_id and st.state(self.flush.native_id) == "D"):
+            raise st.Mismatch("the flush does not wait for the device")
+
     def remove(self):
         self.resume()
+        if self.flush.ident:
+            self.flush.join(st.PATIENCE)
         for name in (self.SNAPSHOT, self.NAME):
             st.run("dmsetup", "remove", "--noudevsync", name)
+        self.store.remove()
 
 
 class ScsiDisk:
