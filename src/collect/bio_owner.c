@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "collect/mm.h"
 #include "util/array.h"
@@ -153,6 +154,18 @@ struct io_owner kiocb_owner(struct snap *s, struct symbol_cache *c, u64 iocb)
 
 	take_kiocb(s, c, &o, iocb);
 	return o;
+}
+
+bool iocb_owner(struct snap *s, struct symbol_cache *c, u64 word, struct io_owner *ret)
+{
+	u64 file, complete, inode, mode;
+
+	if (word & 7 || !read_kiocb(s, word, &file, &complete) || !kmem_is_kernel_ptr(complete) ||
+	    kmem_get(s->k, file, KF_FILE_INODE, &inode) || !kmem_is_kernel_ptr(inode) ||
+	    kmem_get(s->k, inode, KF_INODE_MODE, &mode) || !S_ISREG(mode))
+		return false;
+	*ret = kiocb_owner(s, c, word);
+	return ret->how != HOW_DIRECT_IO;
 }
 
 /* The first field of a blkdev_dio is the waiting task or the kiocb, block/fops.c. */

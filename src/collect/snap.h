@@ -532,6 +532,8 @@ const char *symbol_name(struct snap *s, struct symbol_cache *c, u64 addr);
 struct io_owner bio_owner(struct snap *s, struct symbol_cache *c, const struct kbio *bio);
 /* Of a struct kiocb; HOW_DIRECT_IO when it is a synchronous call's. task 0 when it is no kiocb. */
 struct io_owner kiocb_owner(struct snap *s, struct symbol_cache *c, u64 iocb);
+/* Of an asynchronous call to a regular file, if the word points to its kiocb. False: it does not. */
+bool iocb_owner(struct snap *s, struct symbol_cache *c, u64 word, struct io_owner *ret);
 /*
  * Names the descriptor of a synchronous call as the object, and the file as the target if there is
  * none, the same way whoever finds the hold.

@@ -11,7 +11,7 @@
 #include "collect/strays.h"
 #include "util/array.h"
 
-enum { OBJECTS_MAX = 1024, REFERRERS_MAX = 4096 };
+enum { OBJECTS_MAX = 1024, REFERRERS_MAX = 4096, IOCB_WORDS = 256 /* of one object */ };
 
 struct objects {
 	struct memory *m;
@@ -112,15 +112,63 @@ static bool is_of_best_cache(const struct memory *m, const struct used *u, u32 m
 	return best && best->o.cache == u->o.cache;
 }
 
+/*
+ * The asynchronous call that an object has the kiocb of, or what it points to the start of: a pointer
+ * into the middle of another may be a list of calls that have nothing to do with each other.
+ */
+static bool iocb_in(struct memory *m, const struct slab_object *o, bool deeper,
+		    struct io_owner *owner)
+{
+	u64 words[IOCB_WORDS];
+	u32 n = o->size / sizeof(*words) < IOCB_WORDS ? o->size / sizeof(*words) : IOCB_WORDS;
+	struct slab_object next;
+
+	if (kmem_read(m->s->k, o->addr, words, n * sizeof(*words)))
+		return false;
+	for (u32 i = 0; i < n; i++)
+		if (iocb_owner(m->s, &m->symbols, words[i], owner) &&
+		    !slab_object(m->s, words[i], &next) && slab_object_is_used(m->s, &next))
+			return true;
+	for (u32 i = 0; deeper && i < n; i++)
+		if (kmem_is_kernel_ptr(words[i]) && !slab_object(m->s, words[i], &next) &&
+		    next.addr == words[i] && next.addr != o->addr &&
+		    slab_object_is_used(m->s, &next) && iocb_in(m, &next, false, owner))
+			return true;
+	return false;
+}
+
+/*
+ * A network filesystem has the pages of a call in a table, that in a request, and with it, or with what
+ * has several requests, the kiocb: netfs_io_request.iocb, up to v6.9 cifs_aio_ctx.iocb behind a
+ * cifs_writedata.
+ */
+static bool find_iocb(struct objects *all, const struct slab_object *o, struct io_owner *owner)
+{
+	const struct referrers *r = &all->referrers;
+
+	for (u32 i = 0; i < r->n; i++)
+		if (r->v[i].hit.val - o->addr < o->size && r->v[i].o.addr != o->addr &&
+		    iocb_in(all->m, &r->v[i].o, true, owner))
+			return true;
+	return false;
+}
+
 /* Whose the object seems to be; their tasks are malloc'ed. */
 static struct fact_releaser *find_owner(struct objects *all, const struct used *u,
 					struct fact_hold *h, const char **way)
 {
 	struct snap *s = all->m->s;
+	struct io_owner owner;
 	struct lead lead;
 	const struct ktask *t;
 
 	*way = NULL;
+	if (h->how == HOW_UNKNOWN && find_iocb(all, &u->o, &owner)) {
+		h->how = owner.how;
+		file_tell_target(s, owner.file, h);
+		*way = "is known to what has the request for";
+		return io_releasers(s, &owner, &h->nr_releasers);
+	}
 	if (!lead_find(s, &all->leads, &u->o, &all->referrers, &lead))
 		return NULL;
 	*way = lead.way;

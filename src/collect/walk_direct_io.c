@@ -55,7 +55,13 @@ static const struct {
 	{ "fuse_direct_IO", HOW_FUSE },
 	{ "nfs_file_direct_write", HOW_NFS },
 	{ "nfs_file_direct_read", HOW_NFS },
+	{ "netfs_unbuffered_write", HOW_DIRECT_IO },
+	{ "netfs_unbuffered_read", HOW_DIRECT_IO },
+	{ "netfs_wait_for_in_progress", HOW_DIRECT_IO },
 };
+
+/* Likewise, if it sleeps there itself: what they call may sleep before the pages are pinned. */
+static const char *const sleeps_in[] = { "__cifs_writev", "__cifs_readv", NULL };
 
 static const struct rw_call *rw_call(s32 nr)
 {
@@ -142,6 +148,9 @@ static const char *waits_in(const struct ktask *t, enum fact_how *how)
 			*how = in_flight[i].how;
 			return in_flight[i].function;
 		}
+	for (const char *const *f = sleeps_in; *f; f++)
+		if (t->r.nr_stack && frame_is(t->frames[0], *f))
+			return *f;
 	return NULL;
 }
 
