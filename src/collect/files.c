@@ -450,6 +450,11 @@ static const char *path_in(struct snap *s, u64 dentry, const char *mountinfo)
 	return path ? mount_join(s, &m, path) : NULL;
 }
 
+const char *dentry_path_here(struct snap *s, u64 dentry)
+{
+	return path_in(s, dentry, "/proc/self/mountinfo");
+}
+
 const char *file_path_for(struct snap *s, const struct ktask *t, u64 file)
 {
 	enum kf where[] = { KF_FILE_DENTRY, KF_BACKING_FILE_DENTRY };
@@ -465,7 +470,7 @@ const char *file_path_for(struct snap *s, const struct ktask *t, u64 file)
 		path = path_in(s, dentry, theirs);
 		if (path)
 			return snap_text(s, "/proc/%u/root%s", t->r.tgid, path);
-		path = path_in(s, dentry, "/proc/self/mountinfo");
+		path = dentry_path_here(s, dentry);
 		if (path)
 			return path;
 	}

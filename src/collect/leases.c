@@ -27,7 +27,7 @@ enum { BLOCKERS_MAX = 64, LEASES_MAX = 4096 };
 /* A lease, or the lock of one who waits for it. */
 struct lease {
 	u64 core; /* file_lock_core; file_lock up to 6.8 */
-	u64 flags, type, file, blocker, pid;
+	u64 flags, type, file, blocker, pid, owner;
 };
 
 static bool read_lease(struct snap *s, u64 core, struct lease *l)
@@ -35,12 +35,12 @@ static bool read_lease(struct snap *s, u64 core, struct lease *l)
 	struct kget g[] = {
 		{ core, KF_FLC_FLAGS, 0, 0 }, { core, KF_FLC_TYPE, 0, 0 },
 		{ core, KF_FLC_FILE, 0, 0 },  { core, KF_FLC_BLOCKER, 0, 0 },
-		{ core, KF_FLC_PID, 0, 0 },
+		{ core, KF_FLC_PID, 0, 0 },   { core, KF_FLC_OWNER, 0, 0 },
 	};
 
-	if (!kmem_is_kernel_ptr(core) || core & 7 || kmem_getv(s->k, g, 5) || g[0].err)
+	if (!kmem_is_kernel_ptr(core) || core & 7 || kmem_getv(s->k, g, 6) || g[0].err)
 		return false;
-	*l = (struct lease){ core, g[0].val, g[1].val, g[2].val, g[3].val, g[4].val };
+	*l = (struct lease){ core, g[0].val, g[1].val, g[2].val, g[3].val, g[4].val, g[5].val };
 	return l->flags & FL_KINDS && l->type < TYPE_MAX;
 }
 
@@ -146,20 +146,56 @@ static const char *kind_of(const struct lease *l)
 	return l->flags & FL_DELEG ? "delegation" : "lease";
 }
 
-static const char *detail_of(struct snap *s, const struct lease *l, u32 nr_releasers)
+/* What the NFS server hands out it keeps for a client, in a file of its own. */
+static bool is_of_nfsd(struct snap *s, const struct lease *l, u32 nr_releasers)
+{
+	struct symbol_cache c = { 0 };
+	u64 ops;
+
+	if (l->flags & FL_LAYOUT)
+		return true;
+	if (!(l->flags & FL_DELEG) || nr_releasers)
+		return false;
+	return kmem_get(s->k, lease_of(s, l->core), KF_LEASE_LMOPS, &ops) ||
+	       !strncmp(symbol_name(s, &c, ops), "nfsd", strlen("nfsd"));
+}
+
+static const char *kind_and_type(struct snap *s, const struct lease *l)
 {
 	const char *type = l->type == TYPE_WRITE ? "write " : l->type == TYPE_READ ? "read " : "";
 
-	/* what the NFS server hands out it keeps for a client, in a file of its own */
 	if (l->flags & FL_LAYOUT)
-		return "a pNFS layout, which the NFS server gave to a client";
+		return "pNFS layout";
+	return snap_text(s, "%s%s", type, kind_of(l));
+}
+
+/* Fills in the client of the NFS server that has it. */
+static void tell_client(struct snap *s, const struct lease *l, struct fact_hold *h)
+{
+	const char *what = kind_and_type(s, l);
+	struct nfsd_client c = { 0 };
+
+	h->of_nfsd = true;
+	if (!nfsd_client(s, l->owner, &c)) {
+		h->detail = snap_text(s, "a %s, which the NFS server gave to a client", what);
+		return;
+	}
+	h->target = c.address;
+	h->client_dir = c.dir;
+	h->detail = c.name ? snap_text(s,
+				       "a %s, which the NFS server gave to its client %s (\"%s\")",
+				       what, c.address, c.name) :
+			     snap_text(s, "a %s, which the NFS server gave to its client %s", what,
+				       c.address);
+}
+
+static const char *detail_of(struct snap *s, const struct lease *l)
+{
+	const char *what = kind_and_type(s, l);
+
 	if (l->flags & FL_DELEG)
-		return nr_releasers ? snap_text(s, "a %sdelegation", type) :
-				      snap_text(s,
-						"a %sdelegation, which no task has open, as "
-						"the NFS server's for its clients",
-						type);
-	return snap_text(s, "a %slease by fcntl(F_SETLEASE) of process %llu", type,
+		return snap_text(s, "a %s", what);
+	return snap_text(s, "a %s by fcntl(F_SETLEASE) of process %llu", what,
 			 (unsigned long long)l->pid);
 }
 
@@ -178,7 +214,10 @@ static void tell_lease(struct snap *s, const struct kwait *w, const struct lease
 	f.hold.held_ns = FACT_UNKNOWN;
 	f.hold.pipe_user = UINT32_MAX;
 	f.hold.left_ns = time_left(s, l);
-	f.hold.detail = detail_of(s, l, f.hold.nr_releasers);
+	if (is_of_nfsd(s, l, f.hold.nr_releasers))
+		tell_client(s, l, &f.hold);
+	else
+		f.hold.detail = detail_of(s, l);
 	f.hold.releasers = releasers;
 	snap_emit(s, &f);
 	free(releasers);

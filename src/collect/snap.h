@@ -362,6 +362,8 @@ const char *file_name(struct snap *s, u64 inode);
 const char *file_mount(struct snap *s, u64 inode);
 /* A path by which we can open a file that the task has open or mapped; NULL unknown. */
 const char *file_path_for(struct snap *s, const struct ktask *t, u64 file);
+/* Path of a dentry, where its filesystem is mounted for us; NULL it is not. */
+const char *dentry_path_here(struct snap *s, u64 dentry);
 /* A regular file whose pages are DAX pages; any address may be asked. */
 bool file_is_dax(struct snap *s, u64 inode);
 /* The DAX inode that a word in memory points at, itself or its address_space; 0 none. */
@@ -653,6 +655,15 @@ int walk_taken(struct snap *s);
 const char *walk_taken_lacks(const struct snap *s);
 int walk_memory(struct snap *s);
 const char *walk_memory_lacks(const struct snap *s);
+
+/* --- nfsd.c */
+struct nfsd_client {
+	const char *address; /* "10.0.0.1" */
+	const char *name;    /* as it calls itself; NULL unknown */
+	const char *dir;     /* "/proc/fs/nfsd/clients/3"; NULL unknown, or not mounted */
+};
+/* The client that has a delegation or layout (struct nfs4_stid). False: it is not recognised. */
+bool nfsd_client(struct snap *s, u64 state, struct nfsd_client *ret);
 
 /* --- walk_fuse.c */
 /* The fuse_conn of a super_block of FUSE or virtiofs; 0 unreadable. */

@@ -38,6 +38,9 @@ void advice_add_outcome(struct strbuf *sb, const struct wfg_wait *wait, s64 rele
 /* That the waiter may sleep on although a bio has completed, where that can be. */
 void advice_add_lost_wakeup(struct strbuf *sb, const struct wfg_page *page);
 
+/* Whether the shell takes an absolute path literally; false for NULL. */
+bool advice_is_plain_path(const char *path);
+
 /*
  * Devices, advice_device.c, for a hold of refs references together with others of the same device:
  * make one go on that somebody stopped. false: it is none of those.

@@ -43,7 +43,7 @@ static int md_name(const char *device)
 	return digits ? 2 + digits : 0;
 }
 
-static bool is_plain_path(const char *path)
+bool advice_is_plain_path(const char *path)
 {
 	return path && *path == '/' && !path[strspn(path, PLAIN "/")];
 }
@@ -210,7 +210,7 @@ bool advise_resume(struct verdict *v, const struct wfg_hold *h, s64 refs)
 
 	if (h->h.limit)
 		advise_limit(v, h, refs);
-	else if (is_plain_path(h->h.frozen))
+	else if (advice_is_plain_path(h->h.frozen))
 		advise_thaw(v, h, refs);
 	else if (!dm_name(h->h.device ? h->h.device : h->h.target, &name, &len))
 		return false;

@@ -8,8 +8,9 @@
 #include "diagnose/signals.h"
 #include "diagnose/verdict.h"
 
-#define NAMED 2
-#define PROOF "advice-lease"
+#define NAMED      2
+#define PROOF      "advice-lease"
+#define PROOF_NFSD "layout"
 
 bool lease_applies(const struct wfg *g, const struct wfg_wait *wait)
 {
@@ -26,6 +27,8 @@ static void phrase_limit(struct strbuf *sb, const struct wfg_hold *h)
 {
 	if (h->h.left_ns == FACT_UNKNOWN) {
 		sb_puts(sb, "; when the kernel would take it away is not known");
+	} else if (!h->h.left_ns && h->h.of_nfsd) {
+		sb_puts(sb, "; the server takes it away once its lease time has passed");
 	} else if (!h->h.left_ns) {
 		sb_puts(sb, "; the kernel does not take it away");
 	} else {
@@ -142,16 +145,31 @@ static void advise_end_of(struct verdict *v, const struct wfg_hold *h)
 	processes_free(&p);
 }
 
-static void note_server(struct verdict *v, const struct wfg_hold *h)
+/* Its client loses more than the lease: it is for one that does not answer any more. */
+static void advise_expire(struct verdict *v, const struct wfg_hold *h)
 {
-	struct strbuf sb = { 0 };
+	struct strbuf action = { 0 }, effect = { 0 };
 
-	if (h->nr_releasers)
+	if (!h->h.of_nfsd)
 		return;
-	sb_puts(&sb,
-		"No task has the leased file open. What the NFS server keeps for its clients is "
-		"listed in /proc/fs/nfsd/clients.");
-	verdict_note(v, &sb);
+	if (!advice_is_plain_path(h->h.client_dir)) {
+		sb_puts(&effect, "The NFS server lists its clients in /proc/fs/nfsd/clients of its "
+				 "network namespace, where one can be expired.");
+		verdict_note(v, &effect);
+		return;
+	}
+	sb_printf(&action, "cat %s/info", h->h.client_dir);
+	sb_puts(&effect, "Shows the client that has it; changes nothing.");
+	verdict_advice(v, ADVICE_COMMAND, PROOF_NFSD, &action, &effect);
+	sb_printf(&action, "echo expire > %s/ctl", h->h.client_dir);
+	sb_printf(&effect,
+		  "If the client%s%s does not come back: the server drops all that it has open, "
+		  "locked or delegated, and the ",
+		  h->h.target ? " " : "", h->h.target ? h->h.target : "");
+	phrase_op(&effect, v->wait);
+	sb_puts(&effect, v->wait->nr_holds > 1 ? " goes on once the others have gone as well." :
+						 " goes on.");
+	verdict_advice(v, ADVICE_COMMAND, PROOF_NFSD, &action, &effect);
 }
 
 void lease_explain(struct verdict *v)
@@ -168,6 +186,6 @@ void lease_explain(struct verdict *v)
 	advise_interrupt(v, PROOF);
 	for (u32 i = 0; i < wait->nr_holds; i++) {
 		advise_end_of(v, wait->holds[i]);
-		note_server(v, wait->holds[i]);
+		advise_expire(v, wait->holds[i]);
 	}
 }

@@ -219,6 +219,8 @@ static const struct field hold_fields[] = {
 	FIELD("detail", TEXT, hold.detail),
 	FIELD("held_ns", U64, hold.held_ns, .absent = FACT_UNKNOWN),
 	FIELD("left_ns", U64, hold.left_ns),
+	FIELD("of_nfsd", BOOL, hold.of_nfsd),
+	FIELD("client_dir", TEXT, hold.client_dir),
 	FIELD("drain_bytes", U64, hold.drain_bytes),
 	FIELD("pipe_user", U32, hold.pipe_user, .always = true),
 	FIELD("outbound", BOOL, hold.outbound),

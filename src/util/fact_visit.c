@@ -64,7 +64,7 @@ int fact_visit_hold(struct fact_hold *f, struct fact_visitor *v)
 	return err ? err :
 		     VISIT_STRINGS(v, &f->object_kind, &f->object_id, &f->target, &f->device,
 				   &f->device_type, &f->frozen, &f->detail, &f->limit, &f->limit_by,
-				   &f->peer, &f->local);
+				   &f->peer, &f->local, &f->client_dir);
 }
 
 int fact_visit_lock(struct fact_lock *f, struct fact_visitor *v)

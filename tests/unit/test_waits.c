@@ -229,18 +229,47 @@ static void two_leases(void **state)
 		assert_null(strstr(s->f.f[0].advice[i].action, "Wait"));
 }
 
-static void layout_of_a_client(void **state)
+static struct fact_hold layout_by_nfsd(void)
 {
 	struct fact_hold h = make_hold(HOW_LEASE, CONF_EXACT);
-	struct scene *s = *state;
 
-	wait_for(s, ON_LEASE);
 	h.lock = LOCK_ID;
 	h.object_kind = "layout";
 	h.object_id = "layout 0x900";
-	h.detail = "a pNFS layout, which the NFS server gave to a client";
+	h.of_nfsd = true;
+	return h;
+}
+
+static void layout_of_a_client(void **state)
+{
+	struct fact_hold h = layout_by_nfsd();
+	struct scene *s = *state;
+
+	wait_for(s, ON_LEASE);
+	h.target = "10.0.0.9";
+	h.client_dir = "/proc/fs/nfsd/clients/3";
+	h.detail = "a pNFS layout, which the NFS server gave to its client 10.0.0.9 "
+		   "(\"Linux NFSv4.2 db9\")";
 	ADD(s->g, FACT_HOLD, hold, h);
 	assert_report(s, "layout");
+}
+
+/* Its directory is not mounted here, or could not be read: there is no command that is known to be right. */
+static void layout_of_an_unknown_client(void **state)
+{
+	static const char *const dirs[] = { NULL, "/mnt/a b/clients/3" };
+	struct scene *s = *state;
+
+	wait_for(s, ON_LEASE);
+	for (u32 i = 0; i < 2; i++) {
+		struct fact_hold h = layout_by_nfsd();
+
+		h.client_dir = dirs[i];
+		ADD(s->g, FACT_HOLD, hold, h);
+	}
+	scene_diagnose(s);
+	for (u32 i = 0; i < s->f.f[0].nr_advice; i++)
+		assert_null(strstr(s->f.f[0].advice[i].action, "expire"));
 }
 
 /* Who waits for another lock has nothing to do with it. */
@@ -283,6 +312,7 @@ int main(void)
 		TEST(lease_with_a_limit),
 		TEST(two_leases),
 		TEST(layout_of_a_client),
+		TEST(layout_of_an_unknown_client),
 		TEST(holds_stay_with_their_lock),
 	};
 
