@@ -10,10 +10,9 @@
 
 #include <cmocka.h>
 
-#include "collect/memstore.h"
 #include "collect/search.h"
-#include "collect/snap.h"
 #include "images.h"
+#include "machine.h"
 
 #define DIRECT_MAP 0xffff888000000000ULL
 #define VMEMMAP    0xffffea0000000000ULL
@@ -28,21 +27,6 @@
 
 enum { SLAB_PFN = 16, OTHER_PFN = 32, PAGES = 512, OBJECTS = 4, SIZE = 256, FREE_AT = 128 };
 
-struct machine {
-	struct kmem k;
-	struct memstore mem;
-	struct snap s;
-};
-
-static int read_memory(struct kmem *k, struct kread *r, size_t n)
-{
-	struct machine *m = (struct machine *)k;
-
-	for (size_t i = 0; i < n; i++)
-		r[i].err = memstore_read(&m->mem, r[i].addr, r[i].dst, r[i].len);
-	return 0;
-}
-
 static void close_nothing(struct kmem *k)
 {
 	(void)k;
@@ -53,11 +37,6 @@ static const struct kmem_ops ops = {
 	.search = slabs_search,
 	.close = close_nothing,
 };
-
-static void poke(struct machine *m, u64 addr, u64 val)
-{
-	assert_int_equal(memstore_write(&m->mem, addr, &val, sizeof(val)), 0);
-}
 
 static void set_field(struct machine *m, enum kf f, s64 off, u32 size)
 {
