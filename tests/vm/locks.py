@@ -7,6 +7,7 @@ import re
 import subprocess
 import time
 
+import nfs4
 import stage as st
 import verdict
 from cures import Advice
@@ -226,6 +227,67 @@ class LeaseAdvice(Leased, Advice):
     ends_waiter = True
 
 
+class Away(PipeHolder):
+    """What the NFS server gave to a client that does not answer any more; another one is innocent."""
+    ADDRESS = "127.0.0.9"
+    INNOCENT = "127.0.0.8"
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind = kind
+
+    def start(self, stage, index):
+        directory, name = os.path.split(stage.path)
+        stage.create(f"{stage.path}.other")
+        server = nfs4.Server(directory, self.ADDRESS, self.INNOCENT)
+        stage.at_end.append(server.stop)
+        for address, file in ((self.INNOCENT, f"{name}.other"), (self.ADDRESS, name)):
+            client = nfs4.Client(address, f"Linux NFSv4.1 {address}".encode())
+            stage.at_end.append(client.close)
+            self.take(client, file.encode())
+
+    def take(self, client, file):
+        if self.kind == "layout":
+            client.lay_out(file)
+        else:
+            client.delegate(file, nfs4.READ)
+
+    def truth(self):
+        return verdict.Holder("lease", set(), kind=self.kind, targets=(self.ADDRESS,))
+
+    def cures(self):
+        """Of all clients, the one with the address."""
+        directory = nfs4.client_directory(self.ADDRESS)
+        return [f"cat {directory}/info", f"echo expire > {directory}/ctl"]
+
+
+class LeasedByServer(Leased):
+    """The way out is what is advised: the server forgets the client."""
+
+    def huge(self, stage):
+        return False
+
+    def still_asleep(self, after):
+        """Without a limit it sleeps for a jiffy at a time, and may be seen running."""
+        time.sleep(STILL_ASLEEP)
+        if not st.poll(lambda: self.waits(self.waiter.tid), 1):
+            raise Mismatch(f"the waiter moved on after {after}")
+
+    def prove(self, session, stage, log_name):
+        cures = self.holders[0].cures()
+        if session.tool:
+            truth = self.truth(stage)
+            document = session.explain(log_name, [truth])
+            found = verdict.commands(document, verdict.wait_of(document, truth.tid), ("LEASE",))
+            if not set(cures) <= set(found):
+                raise Mismatch(f"{cures} are not advised but {found}")
+        self.end_bystander()
+        for command in cures:
+            self.still_asleep("nothing was done yet")
+            st.run("sh", "-c", command)
+        self.proceeds(stage)
+
+
 class LeaseLimit(Leased):
     """After a time that an administrator sets the kernel takes the lease away."""
     LIMIT = "/proc/sys/fs/lease-break-time"
@@ -441,5 +503,7 @@ def locks():
             Leased("lease", "truncate", [Lease("read")], **ext4),
             Leased("lease-write", "open_trunc", [Lease("write")], **xfs),
             LeaseAdvice("advice-lease", "truncate", [Lease("read")], **xfs),
+            LeasedByServer("delegation", "truncate", [Away("delegation")], **ext4),
+            LeasedByServer("layout", "truncate", [Away("layout")], **xfs),
             LeaseLimit("lease-limit", "truncate", [Lease("write")], **ext4),
             Freeze(), Synced(), Lookup(), Allocates(), Drained()]

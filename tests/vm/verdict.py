@@ -300,10 +300,11 @@ COMMANDS = re.compile(r"kill (-[A-Z]+ )?\d+( \d+)*(; kill -CONT( \d+)+)?"
                       r"|dd if=/proc/\d+/fd/\d+ of=/dev/null bs=\d+ count=\d+( iflag=nonblock)?"
                       r"|dmsetup resume [\w./-]+|fsfreeze -u [\w./-]+|nbd-client -d /dev/nbd\d+"
                       r"|echo 1 > /sys/fs/fuse/connections/\d+/abort"
+                      r"|echo expire > /proc/fs/nfsd/clients/\d+/ctl"
                       r"|ss -tK src [\d.:]+ dst [\d.:]+"
                       r"|taskset -c \d+ ping -c 1 127\.0\.0\.1")
 INSPECTIONS = re.compile(r"dmsetup (info|status|table) [\w./-]+"
-                         r"|cat( /sys/block/md\d+/md/\w+)+")
+                         r"|cat( /sys/block/md\d+/md/\w+)+|cat /proc/fs/nfsd/clients/\d+/info")
 # The names that advice may give as its proof: scenarios follow it and see it work.
 PROOFS = {
     "advice-core-handler", "advice-coredump", "advice-cork", "advice-deadlock",
@@ -311,9 +312,9 @@ PROOFS = {
     "advice-lease", "advice-loop", "advice-nbd", "advice-orphan", "advice-peer",
     "advice-process-vm", "advice-read", "advice-retouch", "advice-socket", "advice-stopped",
     "advice-vmsplice", "before-unbind", "delay-aio", "fuse-pwrite", "iomax-aio", "lease-limit",
-    "lost-wakeup", "multipath-bio", "nbd-dio", "nfs-pwrite", "packet-queued", "packet-tls",
-    "raid-suspended", "self/close", "self/ftruncate", "sg_io", "tcp-reset", "tcp-splice-dropped",
-    "tcp-splice-full", "tcp-splice-stuck", "thin-aio", "unprotected",
+    "layout", "lost-wakeup", "multipath-bio", "nbd-dio", "nfs-pwrite", "packet-queued",
+    "packet-tls", "raid-suspended", "self/close", "self/ftruncate", "sg_io", "tcp-reset",
+    "tcp-splice-dropped", "tcp-splice-full", "tcp-splice-stuck", "thin-aio", "unprotected",
 }
 
 
