@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "collect/snap.h"
+#include "collect/task_flags.h"
 
 enum {
 	STATE_WORDS = 12,   /* of a struct nfs4_stid: as far as sc_client */
@@ -88,9 +89,9 @@ static bool read_client(struct snap *s, u64 addr, struct client *c)
 	return find_address(c);
 }
 
-static const char *address_text(struct snap *s, const struct client *c)
+/* Of a struct sockaddr_in or sockaddr_in6. */
+static const char *address_text(struct snap *s, const u64 *w)
 {
-	const u64 *w = c->words + c->addr;
 	char text[INET6_ADDRSTRLEN];
 	u32 family = w[0] & 0xffff;
 	const u8 *addr = (const u8 *)w + (family == AF_INET6 ? 8 : 4);
@@ -153,9 +154,36 @@ bool nfsd_client(struct snap *s, u64 state, struct nfsd_client *ret)
 	for (u32 i = 0; i < STATE_WORDS; i++) {
 		if (!read_client(s, words[i], &c) || !has_id(&c, words))
 			continue;
-		*ret = (struct nfsd_client){ address_text(s, &c), name_text(s, &c),
+		*ret = (struct nfsd_client){ address_text(s, c.words + c.addr), name_text(s, &c),
 					     dir_path(s, &c) };
 		return ret->address;
 	}
 	return false;
+}
+
+/* What a kernel thread was started with; 0 unknown. */
+static u64 kthread_data(struct snap *s, const struct ktask *t)
+{
+	enum kf where = kmem_has(s->k, KF_TASK_WORKER_PRIVATE) ? KF_TASK_WORKER_PRIVATE :
+								 KF_TASK_SET_CHILD_TID;
+	u64 kthread, data;
+
+	if (!(t->r.flags & PF_KTHREAD) || kmem_get(s->k, t->r.task, where, &kthread) ||
+	    !kmem_is_kernel_ptr(kthread) || kmem_get(s->k, kthread, KF_KTHREAD_DATA, &data) ||
+	    !kmem_is_kernel_ptr(data))
+		return 0;
+	return data;
+}
+
+const char *nfsd_serves(struct snap *s, const struct ktask *t)
+{
+	u64 words[ADDRESS_WORDS], rqst, len;
+
+	if (!task_stack_has(t, "nfsd_dispatch"))
+		return NULL;
+	rqst = kthread_data(s, t);
+	if (!rqst || kmem_get(s->k, rqst, KF_SVC_RQST_ADDRLEN, &len) || len > sizeof(words) ||
+	    kmem_read(s->k, kmem_at(s->k, rqst, KF_SVC_RQST_ADDR), words, sizeof(words)))
+		return NULL;
+	return address_text(s, words);
 }

@@ -664,6 +664,8 @@ struct nfsd_client {
 };
 /* The client that has a delegation or layout (struct nfs4_stid). False: it is not recognised. */
 bool nfsd_client(struct snap *s, u64 state, struct nfsd_client *ret);
+/* The address of the client whose request a task carries out; NULL it does not, or unknown. */
+const char *nfsd_serves(struct snap *s, const struct ktask *t);
 
 /* --- walk_fuse.c */
 /* The fuse_conn of a super_block of FUSE or virtiofs; 0 unreadable. */

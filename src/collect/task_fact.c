@@ -100,6 +100,7 @@ void task_tell(struct snap *s, struct ktask *t)
 		.kthread = t->r.flags & PF_KTHREAD,
 		.io_worker = !(t->r.flags & PF_KTHREAD) && t->r.flags & PF_IO_WORKER,
 		.cgroup = cgroup_path(s, cgroup_of_task(s, t->r.task)),
+		.nfs_client = nfsd_serves(s, t),
 		.syscall = -1,
 		.kstack = { .frames = t->frames, .n = t->r.nr_stack },
 	};

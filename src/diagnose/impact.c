@@ -138,12 +138,27 @@ static void explain_window(struct verdict *v)
 	verdict_impact(v, &sb);
 }
 
+static void explain_nfs_client(struct verdict *v)
+{
+	const char *client = v->wait->task->t.nfs_client;
+	struct strbuf sb = { 0 };
+
+	if (!client)
+		return;
+	sb_printf(&sb,
+		  "The waiter is a thread of the NFS server: its client %s waits for the "
+		  "answer.",
+		  client);
+	verdict_impact(v, &sb);
+}
+
 void explain_impact(struct verdict *v)
 {
 	struct strbuf sb = { 0 };
 
 	explain_queue(v);
 	explain_window(v);
+	explain_nfs_client(v);
 	if (v->wait->w.spins) {
 		sb_puts(&sb,
 			"It takes the time of a whole CPU, and ends only when the page is idle.");

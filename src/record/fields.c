@@ -128,6 +128,7 @@ static const struct field task_fields[] = {
 	FIELD("syscall", S32, task.syscall, .absent = -1),
 	FIELD("args", HEX6, task.args),
 	FIELD("call", TEXT, task.call),
+	FIELD("nfs_client", TEXT, task.nfs_client),
 	FIELD("signals_known", BOOL, task.signals.known),
 	FIELD("blocked", HEX, task.signals.blocked),
 	FIELD("ignored", HEX, task.signals.ignored),

@@ -34,7 +34,7 @@ int fact_visit_session(struct fact_session *f, struct fact_visitor *v)
 
 int fact_visit_task(struct fact_task *f, struct fact_visitor *v)
 {
-	int err = VISIT_STRINGS(v, &f->cgroup, &f->call);
+	int err = VISIT_STRINGS(v, &f->cgroup, &f->call, &f->nfs_client);
 
 	err = err ? err : visit_stack(&f->kstack, v);
 	return err ? err : visit_stack(&f->ustack, v);

@@ -1263,6 +1263,18 @@ static void the_worker_of_a_window_keeps_no_inode_lock(void **state)
 	assert_non_null(find(&f->notes, "No signal ends this wait"));
 }
 
+static void a_thread_of_the_nfs_server_has_a_client(void **state)
+{
+	struct scene *s = *state;
+	const struct finding *f;
+
+	s->waiter.kthread = true;
+	s->waiter.call = NULL;
+	s->waiter.nfs_client = "10.0.0.9";
+	f = open_file_of_holder(s);
+	assert_non_null(find(&f->impact, "its client 10.0.0.9 waits for the answer"));
+}
+
 static void a_queued_reader_cannot_read(void **state)
 {
 	struct scene *s = *state;
@@ -1667,6 +1679,7 @@ int main(void)
 		TEST(a_likely_holder_is_not_killed),
 		TEST(a_holder_whose_exit_waits_is_not_killed),
 		TEST(the_worker_of_a_window_keeps_no_inode_lock),
+		TEST(a_thread_of_the_nfs_server_has_a_client),
 		TEST(a_queued_reader_cannot_read),
 		TEST(impact_counts_the_queue),
 		TEST(a_lock_wait_names_no_holder),

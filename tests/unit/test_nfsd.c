@@ -9,11 +9,14 @@
 
 #include <cmocka.h>
 
+#include "collect/task_flags.h"
 #include "machine.h"
 
-#define STATE  0xffff888000100000ULL /* struct nfs4_stid */
-#define CLIENT 0xffff888000200000ULL /* struct nfs4_client */
-#define NAME   0xffff888000300000ULL
+#define STATE   0xffff888000100000ULL /* struct nfs4_stid */
+#define CLIENT  0xffff888000200000ULL /* struct nfs4_client */
+#define NAME    0xffff888000300000ULL
+#define TASK    0xffff888000400000ULL
+#define REQUEST 0xffff888000500000ULL /* struct svc_rqst */
 
 #define CLIENT_ID 0xeee58a696b0241ebULL
 
@@ -153,6 +156,35 @@ static void no_state(void **state)
 	assert_false(nfsd_client(&m->s, STATE, &c));
 }
 
+static void client_that_is_served(void **state)
+{
+	struct sockaddr_in peer = { .sin_family = AF_INET, .sin_port = htons(876) };
+	const char *frames[] = { "nfsd4_setattr+0x17b/0x260 [nfsd]",
+				 "nfsd_dispatch+0xcf/0x220 [nfsd]" };
+	struct ktask t = { .r = { .task = TASK, .flags = PF_KTHREAD, .nr_stack = 2 } };
+	static const u64 zeros[64];
+	struct machine *m = *state;
+
+	memcpy(t.frames, frames, sizeof(frames));
+	m->k.field[KF_TASK_WORKER_PRIVATE] = (struct kfield){ 0, 8 };
+	m->k.field[KF_KTHREAD_DATA] = (struct kfield){ 24, 8 };
+	m->k.field[KF_SVC_RQST_ADDR] = (struct kfield){ 40, 128 };
+	m->k.field[KF_SVC_RQST_ADDRLEN] = (struct kfield){ 40 + 128, 8 };
+	poke(m, TASK, TASK + 64);
+	poke(m, TASK + 64 + 24, REQUEST);
+	put(m, REQUEST, zeros, sizeof(zeros));
+	assert_int_equal(inet_pton(AF_INET, "10.0.0.9", &peer.sin_addr), 1);
+	put(m, REQUEST + 40, &peer, sizeof(peer));
+	poke(m, REQUEST + 40 + 128, sizeof(peer));
+	poke(m, REQUEST + 40 + 16, 0xfd); /* left by another client */
+	assert_string_equal(nfsd_serves(&m->s, &t), "10.0.0.9");
+	t.r.nr_stack = 1;
+	assert_null(nfsd_serves(&m->s, &t));
+	t.r.nr_stack = 2;
+	t.r.flags = 0;
+	assert_null(nfsd_serves(&m->s, &t));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -160,6 +192,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(client_by_its_address), TEST(client_by_version_6), TEST(name_that_is_binary),
 		TEST(another_client),        TEST(no_address),          TEST(no_state),
+		TEST(client_that_is_served),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
