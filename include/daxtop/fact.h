@@ -271,10 +271,10 @@ struct fact_hold {
 	u64 held_ns;   /* how long it has been held, ns; FACT_UNKNOWN when not learned */
 	u64 left_ns;   /* lease: until the kernel takes it away; 0 never, FACT_UNKNOWN */
 	bool of_nfsd;  /* lease: the NFS server's, which takes it away itself */
-	const char
-		*client_dir; /* "/proc/fs/nfsd/clients/3", the client that has it; NULL unknown */
-	u64 drain_bytes;     /* pipe: bytes to read until the page is released; 0 n/a */
-	u32 pipe_user;       /* pipe, socket: uid that made it, when it has no descriptor */
+	/* lease: of the client that has it, "/proc/fs/nfsd/clients/3"; NULL unknown */
+	const char *client_dir;
+	u64 drain_bytes;  /* pipe: bytes to read until the page is released; 0 n/a */
+	u32 pipe_user;    /* pipe, socket: uid that made it, when it has no descriptor */
 	bool outbound;    /* socket: sent; the peer's acknowledgement releases it, not the tasks */
 	bool unsent;      /* socket: in a datagram that waits for more data of the releasers */
 	const char *peer; /* outbound: "socket:[4711]", the other end, if the releasers have it */

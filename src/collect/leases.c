@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "collect/snap.h"
-#include "collect/task_flags.h"
 
 /* include/linux/filelock.h (fs.h up to 6.2) */
 #define FL_DELEG             4ULL
@@ -111,8 +110,9 @@ int leases_find(struct snap *s)
 		struct ktask *t = &s->tasks.v[i];
 		struct kwait w = { .task = t->r.task, .on = ON_LEASE };
 
-		if (task_is_asleep(t) && task_stack_has(t, "__break_lease") &&
-		    !wait_is_known(s, t->r.task) && take(s, t, &w))
+		/* it may be awake for a moment, to ask again for a lease that has no limit */
+		if (task_stack_has(t, "__break_lease") && !wait_is_known(s, t->r.task) &&
+		    take(s, t, &w))
 			err = waits_add(s, w);
 	}
 	return err;

@@ -34,8 +34,8 @@ static void tell_wait(struct snap *s, struct kwait *w)
 		.index = w->index,
 		.is_free = w->is_free,
 		.spins = w->spins,
-		.interruptible = !w->spins && t->r.state & TASK_INTERRUPTIBLE &&
-				 (w->on == ON_PAGE || w->on == ON_LEASE),
+		.interruptible = w->on == ON_LEASE ||
+				 (w->on == ON_PAGE && !w->spins && t->r.state & TASK_INTERRUPTIBLE),
 		.began_ns = w->began_ns,
 		.pages = w->pages,
 	};

@@ -6,6 +6,8 @@
 
 #include "model/graph.h"
 
+#define JIFFIES_NS 20000000ULL /* two at CONFIG_HZ=100 */
+
 int compare_asleep(const struct fact_task *a, const struct fact_task *b)
 {
 	bool a_unknown = a->asleep_ns == FACT_UNKNOWN, b_unknown = b->asleep_ns == FACT_UNKNOWN;
@@ -54,11 +56,22 @@ static int compare_waits(const void *a, const void *b)
 	return order ? order : compare_asleep(&x->task->t, &y->task->t);
 }
 
+/*
+ * Who waits for a lease without a limit, as those of the NFS server are, asks again each jiffy
+ * (__break_lease()): that it slept for no longer says nothing.
+ */
+static bool may_ask_again(const struct wfg_wait *w)
+{
+	return w->w.on == ON_LEASE && w->task->t.asleep_ns < JIFFIES_NS;
+}
+
 static u64 age_of(const struct wfg *g, const struct wfg_wait *w)
 {
 	u64 began = w->w.began_ns, now = g->session.mono_ns;
 
-	return began && now > began ? now - began : w->task->t.asleep_ns;
+	if (began && now > began)
+		return now - began;
+	return may_ask_again(w) ? FACT_UNKNOWN : w->task->t.asleep_ns;
 }
 
 static void link_waits(struct linker *l)

@@ -277,6 +277,29 @@ static void io_of_two_tasks_stays_apart(void **state)
 	assert_int_equal(linked_page(s)->nr_holds, 2);
 }
 
+/* Who asks again and again has never slept for long. */
+static void age_of_a_wait_that_asks_again(void **state)
+{
+	struct scene *s = *state;
+
+	s->wait.on = ON_LEASE;
+	s->wait.page = 0;
+	s->waiter.asleep_ns = 3000000;
+	scene_link(s);
+	assert_true(wfg_wait(s->g, 0)->age_ns == FACT_UNKNOWN);
+}
+
+static void age_of_a_wait_for_a_lease(void **state)
+{
+	struct scene *s = *state;
+
+	s->wait.on = ON_LEASE;
+	s->wait.page = 0;
+	s->waiter.asleep_ns = 5 * SECOND;
+	scene_link(s);
+	assert_int_equal(wfg_wait(s->g, 0)->age_ns, 5 * SECOND);
+}
+
 static void facts_are_copied(void **state)
 {
 	struct scene *s = *state;
@@ -550,6 +573,8 @@ int main(void)
 		TEST(a_second_fact_replaces_the_first),
 		TEST(holds_without_object_stay_apart),
 		TEST(io_of_two_tasks_stays_apart),
+		TEST(age_of_a_wait_that_asks_again),
+		TEST(age_of_a_wait_for_a_lease),
 		TEST(facts_are_copied),
 		TEST(absurd_facts_are_bounded),
 		TEST(dangling_references_are_lost),
