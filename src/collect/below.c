@@ -12,8 +12,8 @@
 #include "collect/snap.h"
 #include "util/array.h"
 
-#define BUSY_NS \
-	1000000000ULL /* I/O that takes longer is called waiting, if no better measure is known */
+/* I/O that takes longer is called waiting, if no better measure is known. */
+#define BUSY_NS 1000000000ULL
 
 enum {
 	SLAVES_MAX = 1 << 10, /* of one device */
