@@ -303,3 +303,10 @@ void disk_server(struct snap *s, u64 disk, u64 rq, struct kserver *ret)
 	if (!s->err)
 		s->servers[s->nr_servers++] = (struct disk_server){ disk, rq, *ret };
 }
+
+const char *disk_target(struct snap *s, const char *target, const struct kserver *server)
+{
+	if (!target || !server->text)
+		return target;
+	return snap_text(s, "%s (%s)", target, server->text);
+}

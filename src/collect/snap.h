@@ -490,6 +490,8 @@ u64 loop_file(struct snap *s, u64 disk);
 /* --- servers.c */
 /* Of a gendisk; rq: the request, 0 unknown. The task is told. */
 void disk_server(struct snap *s, u64 disk, u64 rq, struct kserver *ret);
+/* "nbd0 (nbd server a[1])": what the I/O goes to, with its server if that is known. NULL for NULL. */
+const char *disk_target(struct snap *s, const char *target, const struct kserver *server);
 
 /* --- disks.c */
 /*

@@ -203,8 +203,7 @@ static void tell_server(struct snap *s, const struct hit *hit, u64 disk, struct 
 	disk_server(s, disk, hit->bio.rq, &server);
 	h->server = server.task;
 	h->server_likely = server.likely || disk != hit->disk;
-	if (h->target && server.text)
-		h->target = snap_text(s, "%s (%s)", h->target, server.text);
+	h->target = disk_target(s, h->target, &server);
 }
 
 /* "loop0 over /a (ext4)" than "loop0". */

@@ -14,7 +14,10 @@
 /* include/linux/mm_types.h, since v6.4: the fault has the lock of its vma, not that of the mm */
 #define FAULT_FLAG_VMA_LOCK (1 << 12)
 
-enum { QUEUE_MAX = 1024 }; /* tasks that wait for one commit */
+enum {
+	QUEUE_MAX = 1024, /* tasks that wait for one commit */
+	ENTRIES_MAX = 16, /* what looks like a wait_queue_entry on the stack of one */
+};
 
 /* A function that sleeps only with the entry locked, or in the queue for it. */
 struct section {
@@ -259,36 +262,51 @@ static u64 disk_of_sleeper(struct snap *s, const struct ktask *t)
 	return disk ? disk : disk_of_buffer(s, t);
 }
 
-/* The object in a slab that has the head of the wait queue in which a task sleeps; 0 unknown. */
-static u64 object_of_queue(struct snap *s, const struct ktask *t)
+/* The object in a slab that has the head of the queue in which a wait_queue_entry is; 0 unknown. */
+static u64 object_of_queue(struct snap *s, u64 wqe)
 {
-	struct stack_scan scan = stack_scan(s, t, KF_WQE_PRIVATE);
+	u64 at = kmem_at(s->k, wqe, KF_WQE_ENTRY);
 	struct slab_object o;
-	u64 wqe;
 
-	while ((wqe = stack_scan_next(&scan))) {
-		u64 at = kmem_at(s->k, wqe, KF_WQE_ENTRY);
-
-		for (u32 n = 0; n < QUEUE_MAX && !kmem_get(s->k, at, KF_LIST_NEXT, &at); n++)
-			if (!slab_object(s, at, &o))
-				return o.addr;
-	}
+	for (u32 n = 0; n < QUEUE_MAX && !kmem_get(s->k, at, KF_LIST_NEXT, &at); n++)
+		if (!slab_object(s, at, &o))
+			return o.addr;
 	return 0;
 }
 
-/* The thread that commits the transaction, fs/jbd2/journal.c, for which a task waits. NULL none. */
-static const struct ktask *committer(struct snap *s, const struct ktask *t)
+/* The thread of a journal, fs/jbd2/journal.c, while it sleeps; NULL none. */
+static const struct ktask *thread_of_journal(struct snap *s, u64 journal)
 {
-	u64 journal = task_stack_has(t, "jbd2_log_wait_commit") ? object_of_queue(s, t) : 0;
+	for (u32 i = 0; i < s->tasks.n; i++) {
+		const struct ktask *t = &s->tasks.v[i];
 
-	for (u32 i = 0; journal && i < s->tasks.n; i++) {
-		const struct ktask *c = &s->tasks.v[i];
-
-		if (task_is_asleep(c) && task_stack_has(c, "kjournald2") &&
-		    task_stack_names(s, c, journal))
-			return c;
+		if (task_is_asleep(t) && task_stack_has(t, "kjournald2") &&
+		    task_stack_names(s, t, journal))
+			return t;
 	}
 	return NULL;
+}
+
+/*
+ * The thread that commits the transaction for which a task waits. NULL none. What earlier sleeps have
+ * left on the stack leads to no journal.
+ */
+static const struct ktask *committer(struct snap *s, const struct ktask *t)
+{
+	struct stack_scan scan = stack_scan(s, t, KF_WQE_PRIVATE);
+	const struct ktask *thread = NULL;
+	u64 objects[ENTRIES_MAX], wqe;
+	u32 n = 0;
+
+	if (!task_stack_has(t, "jbd2_log_wait_commit"))
+		return NULL;
+	while (n < ENTRIES_MAX && (wqe = stack_scan_next(&scan))) {
+		objects[n] = object_of_queue(s, wqe);
+		n += objects[n] != 0;
+	}
+	for (u32 i = 0; i < n && !thread; i++)
+		thread = thread_of_journal(s, objects[i]);
+	return thread;
 }
 
 static void tell_target(struct snap *s, const struct ktask *t, struct fact_hold *h)
@@ -302,7 +320,7 @@ static void tell_target(struct snap *s, const struct ktask *t, struct fact_hold 
 	h->server = server.task;
 	h->server_likely = server.likely;
 	h->device = disk ? disk_describe(s, disk) : NULL;
-	h->target = h->device;
+	h->target = disk_target(s, h->device, &server);
 	h->detail = where ? snap_text(s, "it sleeps in %s()", where) : NULL;
 }
 
