@@ -221,18 +221,38 @@ bool advise_resume(struct verdict *v, const struct wfg_hold *h, s64 refs)
 	return true;
 }
 
+static void add_failed_io(struct strbuf *sb, const struct wfg_page *page, s64 refs)
+{
+	sb_puts(sb, "Disconnects the device: its I/O fails, which lets go of the page. What was to "
+		    "be written is lost, and the device is gone for whoever uses it.");
+	advice_add_remaining(sb, page, refs);
+	advice_add_lost_wakeup(sb, page);
+}
+
+/* No DAX page lies on such a device, but the journal of its filesystem may. */
+static void add_failed_fault(struct strbuf *sb, const struct wfg_hold *h)
+{
+	sb_puts(sb,
+		"Disconnects the device: its I/O fails, and with it the page fault, for which ");
+	phrase_releasers(sb, h, 1);
+	sb_puts(sb, " gets SIGBUS. A filesystem that has its journal there takes no more writes, "
+		    "and what it had not written yet is lost: unmount it, and mount it again when "
+		    "the device is back.");
+}
+
 bool advise_disconnect(struct verdict *v, const struct wfg_hold *h, s64 refs)
 {
+	const struct wfg_page *page = v->wait->page;
 	struct strbuf action = { 0 }, effect = { 0 };
 	int len = nbd_name(h->h.device);
 
-	if (!len || !v->wait->page)
+	if (!len || (!page && h->h.how != HOW_FAULT))
 		return false;
 	sb_printf(&action, "nbd-client -d /dev/%.*s", len, h->h.device);
-	sb_puts(&effect, "Disconnects the device: its I/O fails, which lets go of the page. What "
-			 "was to be written is lost, and the device is gone for whoever uses it.");
-	advice_add_remaining(&effect, v->wait->page, refs);
-	advice_add_lost_wakeup(&effect, v->wait->page);
-	verdict_advice(v, ADVICE_COMMAND, "advice-nbd", &action, &effect);
+	if (page)
+		add_failed_io(&effect, page, refs);
+	else
+		add_failed_fault(&effect, h);
+	verdict_advice(v, ADVICE_COMMAND, page ? "advice-nbd" : "deadlock-fault", &action, &effect);
 	return true;
 }

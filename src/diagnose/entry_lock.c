@@ -125,6 +125,8 @@ static void advise(struct verdict *v, const struct wfg_hold *h)
 	else
 		sb_puts(&sb, "its kernel stack (-k) shows what it waits for.");
 	verdict_note(v, &sb);
+	if (h->h.confidence == CONF_EXACT)
+		advise_disconnect(v, h, 1);
 }
 
 void entry_lock_explain(struct verdict *v)

@@ -9,7 +9,7 @@ import stage as st
 import verdict
 from calls import Fuse
 from hang import SOON
-from holder import DirectIO
+from holder import DirectIO, PipeHolder
 from stage import Mismatch, Unavailable
 
 
@@ -21,13 +21,17 @@ class Served(DirectIO):
         return self.call[0].partition("-")[0]
 
     def start(self, stage, index):
-        module = self.MODULES[self.kind()]
-        if subprocess.run(["modprobe", "-q", *module]).returncode:
-            raise Unavailable(f"this kernel has no {module[0]}")
+        self.load(self.kind())
         st.run("ip", "link", "set", "lo", "up")
         if self.kind() == "nbd":
             stage.at_end.append(self.disconnect)
         self.program = stage.start("hold_served", *self.call, stage.path, index)
+
+    @classmethod
+    def load(cls, kind):
+        module = cls.MODULES[kind]
+        if subprocess.run(["modprobe", "-q", *module]).returncode:
+            raise Unavailable(f"this kernel has no {module[0]}")
 
     @staticmethod
     def disconnect():
@@ -44,6 +48,63 @@ class Served(DirectIO):
         self.program.tell("answer")
         if self.program.done(SOON) != (st.PAGE, 0):
             raise Mismatch("the direct I/O did not complete once its server answered")
+
+
+class JournalStage(st.SpareStage):
+    """On a filesystem that has its journal on such a device."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.server = None
+
+    def mount(self, device=st.SPARE_DEVICE):
+        Served.load("nbd")
+        self.server = self.start("hold_served", "nbd", self.path)
+        self.at_end.append(Served.disconnect)
+        journal = self.server.ready["device"]
+        st.run(*st.MKFS_EXT4, "-O", "journal_dev", journal)
+        st.run(*st.MKFS_EXT4, "-J", f"device={journal}", device)
+        os.makedirs(self.POINT, exist_ok=True)
+        st.mount(self.fstype, device, self.POINT)
+
+    def stall(self):
+        st.run("sync", "-f", self.path)
+        self.server.order("stall")
+
+    @staticmethod
+    def committer():
+        """The thread of the journal, which has the name of its device."""
+        return next(pid for pid in filter(str.isdigit, os.listdir("/proc"))
+                    if st.read_proc(pid, "comm").startswith("jbd2/nbd0"))
+
+    def evidence(self):
+        return f"{super().evidence()}\njournal\n{st.read_proc(self.committer(), 'stack')}"
+
+    def __exit__(self, *args):
+        self.files.clear()  # without the journal nothing can be unlinked
+        super().__exit__(*args)
+
+
+class SyncedFault(PipeHolder):
+    """A store with MAP_SYNC to a page that is new, which waits until the journal has that."""
+
+    def __init__(self):
+        super().__init__()
+        self.server = None
+
+    def start(self, stage, index):
+        self.program, self.server = stage.start("hold_map", "--sync", stage.path), stage.server
+        stage.stall()
+        self.program.tell(f"touch {index}")
+        stage.server.order("kept")
+        if not st.poll(lambda: "jbd2_log_wait_commit" in st.read_proc(self.program.tid, "stack")
+                       and st.state(stage.committer()) == "D"):
+            raise Mismatch("the page fault does not wait for the journal, or that for no I/O")
+
+    def truth(self):
+        server = self.server.ready["server"]
+        return verdict.Holder("fault", {self.program.pid},
+                              targets=(f"nbd0 (nbd server hold_served[{server}])",))
 
 
 class LoopOver(DirectIO):

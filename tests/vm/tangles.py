@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Tasks that wait for each other: over locks, pages and pipes, in circles and in trees."""
 
+import dataclasses
+import errno
 import functools
 import os
+import signal
 import subprocess
 import time
 import types
@@ -13,8 +16,8 @@ from calls import Fuse
 from cures import Advice, SelfDeadlock
 from hang import SOON, Scenario
 from holder import PipeHolder
-from locks import Freeze
-from served import LoopOver, LoopOverFuse, MappedBy, Served
+from locks import BehindFault, Elsewhere, Freeze
+from served import JournalStage, LoopOver, LoopOverFuse, MappedBy, Served, SyncedFault
 from stage import Mismatch
 
 
@@ -192,6 +195,47 @@ class AsksServer(Deadlock):
     def all_free(self):
         if self.holders[0].program.done(SOON) is None:
             raise Mismatch("the direct I/O did not end")
+
+
+class FaultAsksServer(Elsewhere, Deadlock):
+    """The server of the disk that a page fault waits for, with a lock, reads the file first."""
+    sleeps_in = BehindFault.sleeps_in
+
+    def __init__(self, holder):
+        super().__init__(holder, "truncate", [SyncedFault()], filesystems=("ext4",))
+
+    def new_stage(self, session, fstype):
+        return JournalStage(session.kernel, fstype, self.name.replace("/", "."), self.pages)
+
+    def state(self):
+        return "D"
+
+    def start_bystander(self, stage):
+        bystander = stage.start("hold_map", "--untouched", stage.path)
+        bystander.order("touch 0")
+        return bystander
+
+    def start_holders(self, stage):
+        Scenario.start_holders(self, stage)
+
+    def stage(self, stage):
+        super().stage(stage)
+        server = stage.server.ready["server"]
+        stage.server.tell("read")
+        self.asleep("server", server, st.state, "D")
+        self.circle = [self.waiter.tid, server]
+        self.queue = [types.SimpleNamespace(pid=server)]
+
+    def truth(self, stage):
+        return dataclasses.replace(super().truth(stage), on="lock")
+
+    def all_free(self):
+        """What the advice says that it costs: the program of the fault, and the filesystem."""
+        result, fault = self.waiter.done(SOON), self.holders[0].program
+        if result != (-1, errno.EROFS):
+            raise Mismatch(f"the truncate returned {result}")
+        if not fault.ended(SOON) or fault.process.returncode != -signal.SIGBUS:
+            raise Mismatch("the page fault did not fail with SIGBUS")
 
 
 class AsksItself(SelfDeadlock):
@@ -451,6 +495,7 @@ def tangles():
             AsksServer("deadlock-nbd", functools.partial(Served, "nbd"), **ext4),
             AsksServer("deadlock-nbd-tcp", functools.partial(Served, "nbd-tcp"), **ext4),
             AsksServer("deadlock-loop-fuse", LoopOverFuse, **ext4),
+            FaultAsksServer("deadlock-fault"),
             AsksServer("deadlock-ublk", functools.partial(Served, "ublk"), **ext4),
             AsksItself("self-fuse", functools.partial(Fuse, "pwrite"), **ext4),
             AsksItself("self-nbd", functools.partial(Served, "nbd"), **ext4),

@@ -58,7 +58,7 @@ ONCE = {
     "*/packet-vsock/*": "6.12", "*/namespace/*": "6.12", "*/tcp-splice-dropped/*": "7.2",
     "*/tcp-reset/*": "5.10", "*/tcp-splice-stuck/*": "6.18", "*/mmap-lock/*": "6.12",
     "*/thin-aio/*": "7.2", "*/snapshot-aio/*": "6.1", "*/raid-suspended/*": "5.10",
-    "*/delegation/*": "5.10", "*/layout/*": "7.2",
+    "*/delegation/*": "5.10", "*/layout/*": "7.2", "*/deadlock-fault/*": "6.12",
 }
 
 # What older kernels do not have.

@@ -85,7 +85,7 @@ static long minor_faults(void)
 	return usage.ru_minflt;
 }
 
-static struct dax_map map_file(const char *path, int protection)
+static struct dax_map map_file(const char *path, int protection, int flags)
 {
 	struct dax_map map = {};
 	struct stat st;
@@ -94,14 +94,19 @@ static struct dax_map map_file(const char *path, int protection)
 	need(map.fd >= 0, path);
 	need(!fstat(map.fd, &st), "fstat");
 	map.size = (size_t)st.st_size;
-	map.addr = mmap(NULL, map.size, protection, MAP_SHARED, map.fd, 0);
+	map.addr = mmap(NULL, map.size, protection, flags, map.fd, 0);
 	need(map.addr != MAP_FAILED, "mmap");
 	return map;
 }
 
 struct dax_map map_dax_untouched(const char *path)
 {
-	return map_file(path, PROT_READ | PROT_WRITE);
+	return map_file(path, PROT_READ | PROT_WRITE, MAP_SHARED);
+}
+
+struct dax_map map_dax_synced(const char *path)
+{
+	return map_file(path, PROT_READ | PROT_WRITE, MAP_SHARED_VALIDATE | MAP_SYNC);
 }
 
 struct dax_map map_dax(const char *path)
@@ -118,7 +123,7 @@ struct dax_map map_dax(const char *path)
 
 struct dax_map map_dax_readonly(const char *path)
 {
-	struct dax_map map = map_file(path, PROT_READ);
+	struct dax_map map = map_file(path, PROT_READ, MAP_SHARED);
 	size_t i;
 
 	map.faults = minor_faults();

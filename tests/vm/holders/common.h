@@ -44,6 +44,8 @@ struct dax_map map_dax_readonly(const char *path);
 
 /* Maps the whole file shared and writable, without touching it. */
 struct dax_map map_dax_untouched(const char *path);
+/* The same with MAP_SYNC: the first store to a page waits until its metadata are on the disk. */
+struct dax_map map_dax_synced(const char *path);
 void touch(const struct dax_map *map, size_t index);
 void unmap(struct dax_map *map);
 

@@ -4,8 +4,8 @@
  *   touch INDEX     store to the page again, so that it is mapped again
  *   drop            unmap the file
  *
- * usage: hold_map [--read|--untouched|--thread] FILE
- * --read only loads from the pages, --untouched leaves them alone. --thread: the thread group's leader
+ * usage: hold_map [--read|--untouched|--sync|--thread] FILE
+ * --read only loads from the pages, --untouched leaves them alone; so does --sync, with MAP_SYNC. --thread: the thread group's leader
  * exits, and another thread goes on.
  */
 #include "common.h"
@@ -53,6 +53,8 @@ int main(int argc, char **argv)
 		map = map_dax_readonly(argv[2]);
 	else if (argc == 3 && !strcmp(argv[1], "--untouched"))
 		map = map_dax_untouched(argv[2]);
+	else if (argc == 3 && !strcmp(argv[1], "--sync"))
+		map = map_dax_synced(argv[2]);
 	else
 		exit(2);
 	if (!strcmp(argv[1], "--thread"))

@@ -3,10 +3,14 @@
  * Holds one page of a DAX file as the buffer of a write with O_DIRECT to a block device that a
  * process of its own serves, which does not answer.
  *
- * usage: hold_served nbd|nbd-tcp|ublk FILE INDEX
- * nbd: over a UNIX socket. The kernel's module has to be there. Says READY once the server has the request, with its pid. Then
- * it takes one line: "answer" lets the server answer, "read" lets it read FILE first, "truncate"
- * truncate it. Says DONE with what the write returned.
+ * usage: hold_served nbd|nbd-tcp|ublk FILE [INDEX]
+ * nbd: over a UNIX socket. The kernel's module has to be there. Says READY once the server has the
+ * request, with its pid. Then it takes one line: "answer" lets the server answer, "read" lets it read
+ * FILE first, "truncate" truncate it. Says DONE with what the write returned.
+ *
+ * Without INDEX nothing is held, and the device is a disk that somebody else may use. Its server does
+ * not answer the next write after the line "stall"; FILE may come to be until then. The line "kept"
+ * waits until there is such a write. Both are answered with OK.
  */
 #define _GNU_SOURCE
 #include "common.h"
@@ -41,9 +45,11 @@ enum { SIZE = 16 << 20, REQUEST_MAX = 1 << 17, SECTOR_SHIFT = 9, PAGE_SHIFT = 12
 struct orders {
 	int told, heard; /* pipes: a write has come; what to do about it */
 	const char *file;
+	volatile bool *stalls; /* shared: writes are kept until something is heard */
 };
 
 static char buffer[REQUEST_MAX];
+static char disk[SIZE];
 
 /* Keeps a write until it hears of it. */
 static void obey(const struct orders *o)
@@ -51,6 +57,8 @@ static void obey(const struct orders *o)
 	char order, byte;
 	int fd;
 
+	if (!*o->stalls)
+		return;
 	need(write(o->told, "", 1) == 1, "write");
 	if (read(o->heard, &order, 1) != 1)
 		_exit(0);
@@ -91,19 +99,21 @@ static void serve_nbd(int sock, const struct orders *o)
 		struct nbd_reply reply = { .magic = htonl(NBD_REPLY_MAGIC) };
 		struct nbd_request request;
 		uint32_t type, len;
+		uint64_t from;
 
 		transfer(sock, &request, sizeof(request), true);
 		type = ntohl(request.type) & 0xffff;
 		len = ntohl(request.len);
+		from = be64toh(request.from);
 		memcpy(reply.handle, request.handle, sizeof(reply.handle));
-		need(type > NBD_CMD_WRITE || len <= sizeof(buffer), "request");
+		need(type > NBD_CMD_WRITE || (from <= SIZE && len <= SIZE - from), "request");
 		if (type == NBD_CMD_WRITE) {
-			transfer(sock, buffer, len, true);
+			transfer(sock, disk + from, len, true);
 			obey(o);
 		}
 		transfer(sock, &reply, sizeof(reply), false);
 		if (type == NBD_CMD_READ)
-			transfer(sock, memset(buffer, 0, len), len, false);
+			transfer(sock, disk + from, len, false);
 	}
 }
 
@@ -281,6 +291,27 @@ static void *submitter(void *arg)
 	return NULL;
 }
 
+static void *share(size_t size)
+{
+	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	need(at != MAP_FAILED, "mmap");
+	return at;
+}
+
+/* Writes a page of the file, and waits until the server has the request. */
+static void submit(struct io *io, const char *device, const char *file, const char *index, int told)
+{
+	pthread_t thread;
+	char byte;
+
+	io->fd = open(device, O_RDWR | O_DIRECT);
+	need(io->fd >= 0, device);
+	io->page = map_dax(file).addr + strtoul(index, NULL, 0) * PAGE;
+	need(!pthread_create(&thread, NULL, submitter, io), "pthread_create");
+	need(read(told, &byte, 1) == 1, "no request");
+}
+
 int main(int argc, char **argv)
 {
 	int told[2], heard[2];
@@ -288,27 +319,31 @@ int main(int argc, char **argv)
 	char device[32] = "/dev/nbd0", byte;
 	struct io io = {};
 	const char *order;
-	pthread_t thread;
-	struct dax_map map;
 	pid_t server;
 
-	if (argc != 4)
+	if (argc != 3 && argc != 4)
 		exit(2);
 	need(!pipe2(told, O_CLOEXEC) && !pipe2(heard, O_CLOEXEC), "pipe");
-	orders = (struct orders){ told[1], heard[0], argv[2] };
+	orders = (struct orders){ told[1], heard[0], argv[2], share(sizeof(bool)) };
+	*orders.stalls = argc == 4;
 	if (!strcmp(argv[1], "ublk"))
 		server = start_ublk(device, sizeof(device), &orders, told[0]);
 	else
 		server = start_nbd(device, !strcmp(argv[1], "nbd-tcp"), &orders);
-	io.fd = open(device, O_RDWR | O_DIRECT);
-	need(io.fd >= 0, device);
-	map = map_dax(argv[2]);
-	io.page = map.addr + strtoul(argv[3], NULL, 0) * PAGE;
-	need(!pthread_create(&thread, NULL, submitter, &io), "pthread_create");
-	need(read(told[0], &byte, 1) == 1, "no request");
+	if (argc == 4)
+		submit(&io, device, argv[2], argv[3], told[0]);
 	say("READY {\"pid\": %d, \"tid\": %d, \"server\": %d, \"device\": \"%s\"}", initial_pid(),
 	    io.tid, server, device);
-	while ((order = hear()))
-		need(write(heard[1], order, 1) == 1, "write");
+	while ((order = hear())) {
+		if (!strcmp(order, "stall")) {
+			*orders.stalls = true;
+		} else if (!strcmp(order, "kept")) {
+			need(read(told[0], &byte, 1) == 1, "no request");
+		} else {
+			need(write(heard[1], order, 1) == 1, "write");
+			continue;
+		}
+		say("OK");
+	}
 	return 0;
 }
