@@ -97,17 +97,20 @@ static void advise_thaw(struct verdict *v, const struct wfg_hold *h, s64 refs)
 	verdict_advice(v, ADVICE_COMMAND, "advice-loop", &action, &effect);
 }
 
-/* Writing io.cost.qos or io.cost.model waits for all I/O to the device, so for that one, too. */
-static void advise_cost(struct verdict *v, const struct wfg_hold *h, s64 refs)
+/*
+ * A note: no test has followed it. Writing io.cost.qos or io.cost.model waits for all I/O to the
+ * device, so for that one, too.
+ */
+static void note_cost(struct verdict *v, const struct wfg_hold *h)
 {
-	struct strbuf action = { 0 }, effect = { 0 };
+	struct strbuf sb = { 0 };
 
-	sb_printf(&action, "Raise io.weight of cgroup %s.", h->h.limit);
-	sb_puts(&effect, "io.cost lets the I/O go on sooner, as it does in time anyway. A write to "
-			 "io.cost.qos or io.cost.model may wait for it, too. When the I/O "
-			 "completes,");
-	add_outcome(&effect, v, refs);
-	verdict_advice(v, ADVICE_SENTENCE, NULL, &action, &effect);
+	sb_printf(&sb,
+		  "io.cost holds the I/O of cgroup %s back, and lets it go on in time. A higher "
+		  "io.weight of the cgroup should let it go on sooner; a write to io.cost.qos or "
+		  "io.cost.model may wait for the I/O, too.",
+		  h->h.limit);
+	verdict_note(v, &sb);
 }
 
 static void advise_limit(struct verdict *v, const struct wfg_hold *h, s64 refs)
@@ -115,10 +118,9 @@ static void advise_limit(struct verdict *v, const struct wfg_hold *h, s64 refs)
 	struct strbuf action = { 0 }, effect = { 0 };
 
 	if (h->h.limit_by && !strcmp(h->h.limit_by, "io.cost")) {
-		advise_cost(v, h, refs);
+		note_cost(v, h);
 		return;
 	}
-
 	sb_printf(&action, "Raise or remove the limit in io.max of cgroup %s%s%s.", h->h.limit,
 		  h->h.target ? " for " : "", h->h.target ? h->h.target : "");
 	sb_puts(&effect, "The I/O goes on at once; when it completes,");
