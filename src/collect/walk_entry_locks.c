@@ -274,13 +274,13 @@ static u64 object_of_queue(struct snap *s, u64 wqe)
 	return 0;
 }
 
-/* The thread of a journal, fs/jbd2/journal.c, while it sleeps; NULL none. */
+/* The thread that commits a transaction of a journal, fs/jbd2/commit.c, while it sleeps; NULL none. */
 static const struct ktask *thread_of_journal(struct snap *s, u64 journal)
 {
 	for (u32 i = 0; i < s->tasks.n; i++) {
 		const struct ktask *t = &s->tasks.v[i];
 
-		if (task_is_asleep(t) && task_stack_has(t, "kjournald2") &&
+		if (task_is_asleep(t) && task_stack_has(t, "jbd2_journal_commit_transaction") &&
 		    task_stack_names(s, t, journal))
 			return t;
 	}
