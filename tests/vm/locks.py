@@ -21,6 +21,7 @@ from stage import Mismatch
 HOLE = 20  # a page that the file lacks: a fault has to allocate it
 ENTRY_WAITS = re.compile(r"\b(get_unlocked_entry|get_next_unlocked_entry|wait_entry_unlocked"
                          r"(_exclusive)?)\b")
+MMAP_LOCK_WAITS = re.compile(r"\b(clear_refs_write|__access_remote_vm)\b")
 LEASE_WAITS = re.compile(r"\b__break_lease\b")
 
 
@@ -180,7 +181,13 @@ class PilesUp(BehindFault):
         process = subprocess.Popen(["sh", "-c", command], stdout=subprocess.DEVNULL)
         stage.at_end.append(process.wait)
         self.others.append(process)
-        self.asleep(command, process.pid, st.state, "D")
+        # a program that starts may sleep in D for the disk first
+        self.asleep(command, process.pid, self.waits_for_mmap_lock, "D")
+
+    @staticmethod
+    def waits_for_mmap_lock(tid):
+        """The functions of the lock itself are shown up to 5.10 only."""
+        return st.state(tid) if MMAP_LOCK_WAITS.search(st.read_proc(tid, "stack")) else ""
 
     def stage(self, stage):
         super().stage(stage)
