@@ -100,6 +100,14 @@ class Deadlock(Tangle, Advice):
         self.must_be_free(commands[self.turn])
         self.all_free()
 
+    def server_reads(self, program):
+        """A server that has to answer reads the file first, and is behind the waiter."""
+        server = program.ready["server"]
+        program.tell("read")
+        self.asleep("server", server, st.state, "D")
+        self.circle = [self.waiter.tid, server]
+        self.queue = [types.SimpleNamespace(pid=server)]
+
 
 class ReadsItsFile(Deadlock):
     """The holder reads the file: it is stuck behind the truncate that waits for its page."""
@@ -181,11 +189,7 @@ class AsksServer(Deadlock):
         self.may_sleep_on = self.may_miss_wakeup(stage)
         asking.start(stage, self.index)
         super().stage(stage)
-        server = asking.program.ready["server"]
-        asking.program.tell("read")
-        self.asleep("server", server, st.state, "D")
-        self.circle = [self.waiter.tid, server]
-        self.queue = [types.SimpleNamespace(pid=server)]
+        self.server_reads(asking.program)
 
     def must_be_free(self, command):
         if self.may_sleep_on and not st.poll(self.is_free, 1):
@@ -220,11 +224,7 @@ class FaultAsksServer(Elsewhere, Deadlock):
 
     def stage(self, stage):
         super().stage(stage)
-        server = stage.server.ready["server"]
-        stage.server.tell("read")
-        self.asleep("server", server, st.state, "D")
-        self.circle = [self.waiter.tid, server]
-        self.queue = [types.SimpleNamespace(pid=server)]
+        self.server_reads(stage.server)
 
     def truth(self, stage):
         return dataclasses.replace(super().truth(stage), on="lock")

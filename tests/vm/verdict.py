@@ -312,10 +312,10 @@ PROOFS = {
     "advice-lease", "advice-loop", "advice-nbd", "advice-orphan", "advice-peer",
     "advice-process-vm", "advice-read", "advice-retouch", "advice-socket", "advice-stopped",
     "advice-vmsplice", "before-unbind", "deadlock-fault", "delay-aio", "fuse-pwrite", "iomax-aio",
-    "lease-limit",
-    "layout", "lost-wakeup", "multipath-bio", "nbd-dio", "nfs-pwrite", "packet-queued",
-    "packet-tls", "raid-suspended", "self/close", "self/ftruncate", "sg_io", "tcp-reset",
-    "tcp-splice-dropped", "tcp-splice-full", "tcp-splice-stuck", "thin-aio", "unprotected",
+    "layout", "lease-limit", "lost-wakeup", "multipath-bio", "nbd-dio", "nfs-pwrite",
+    "packet-queued", "packet-tls", "raid-suspended", "self/close", "self/ftruncate", "sg_io",
+    "tcp-reset", "tcp-splice-dropped", "tcp-splice-full", "tcp-splice-stuck", "thin-aio",
+    "unprotected",
 }
 
 
