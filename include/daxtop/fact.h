@@ -168,11 +168,11 @@ struct fact_task {
 	bool kthread;       /* PF_KTHREAD: has no user memory and takes no signal */
 	bool io_worker;     /* PF_IO_WORKER: an io_uring or vhost worker of its process */
 	const char *cgroup; /* path in the default hierarchy; NULL unknown */
-	const char
-		*nfs_client; /* address of whom a thread of the NFS server works for; NULL none */
-	s32 syscall;         /* number of the system call it sleeps in; -1 none or unknown */
-	u64 args[6];         /* its raw arguments; valid when syscall >= 0 */
-	const char *call;    /* "ftruncate(17, 4096)"; NULL when syscall is -1 */
+	/* address of whom a thread of the NFS server works for; NULL none */
+	const char *nfs_client;
+	s32 syscall;      /* number of the system call it sleeps in; -1 none or unknown */
+	u64 args[6];      /* its raw arguments; valid when syscall >= 0 */
+	const char *call; /* "ftruncate(17, 4096)"; NULL when syscall is -1 */
 	struct fact_signals signals;
 	struct fact_stack kstack;
 	struct fact_stack ustack;

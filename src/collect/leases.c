@@ -104,9 +104,10 @@ const char *walk_leases_lacks(const struct snap *s)
 
 int leases_find(struct snap *s)
 {
+	u32 n = walk_leases_lacks(s) ? 0 : s->tasks.n;
 	int err = 0;
 
-	for (u32 i = 0; i < s->tasks.n && !walk_leases_lacks(s) && !err; i++) {
+	for (u32 i = 0; i < n && !err; i++) {
 		struct ktask *t = &s->tasks.v[i];
 		struct kwait w = { .task = t->r.task, .on = ON_LEASE };
 

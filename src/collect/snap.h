@@ -240,7 +240,9 @@ struct ktask *task_find(struct snap *s, u64 addr); /* NULL when there is none */
 struct ktask *task_live(struct snap *s, struct ktask *t);
 /* Registers at kernel entry, read once. NULL for kernel threads and unreadable ones. */
 const struct arch_regs *task_regs(struct snap *s, struct ktask *t);
-/* "ext4_setattr.isra.0+0x1/0x2 [ext4]", a text of ktask.frames, is function "ext4_setattr". */
+/* Of "ext4_setattr.isra.0+0x1/0x2 [ext4]", a text of ktask.frames, the function: "ext4_setattr". */
+const char *frame_function(struct snap *s, const char *frame);
+/* Whether it is that function. */
 bool frame_is(const char *frame, const char *function);
 /* Likewise one of several; NULL is none. */
 bool frame_is_any(const char *frame, const char *const *functions);

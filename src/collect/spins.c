@@ -292,12 +292,14 @@ static int take(struct snap *s, const struct ktask *t)
 static const char *lacks(const struct snap *s)
 {
 	const struct kmem *k = s->k;
+	const char *lacked = arch_lacks(&s->arch, ARCH_REGS | ARCH_VMEMMAP);
 
 	if (!s->pgmaps.n)
 		return ksym_name(KSYM_PGMAP_ARRAY);
-	return arch_lacks(&s->arch, ARCH_REGS | ARCH_VMEMMAP) ?:
-		       KMEM_LACKS(k, KF_XA_HEAD, KF_XA_NODE_SLOTS, KF_TASK_STATE, KF_MAPPING_I_PAGES) ?:
-		       locks_lack_owners(k);
+	if (!lacked)
+		lacked = KMEM_LACKS(k, KF_XA_HEAD, KF_XA_NODE_SLOTS, KF_TASK_STATE,
+				    KF_MAPPING_I_PAGES);
+	return lacked ? lacked : locks_lack_owners(k);
 }
 
 int spins_find(struct snap *s)

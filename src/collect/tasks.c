@@ -182,6 +182,11 @@ const struct arch_regs *task_regs(struct snap *s, struct ktask *t)
 	return t->regs_err ? NULL : &t->regs;
 }
 
+const char *frame_function(struct snap *s, const char *frame)
+{
+	return snap_text(s, "%.*s", (int)strcspn(frame, "+."), frame);
+}
+
 bool frame_is(const char *frame, const char *function)
 {
 	size_t len = strlen(function);

@@ -254,9 +254,9 @@ static int add_files_of(struct snap *s, u64 ring)
 static const char *lacks(const struct kmem *k)
 {
 	enum kf rings = kmem_has(k, KF_RING_FILES) ? KF_RING_FILES : KF_RING_FILE_NODES;
+	const char *hidden = kmem_hides(k, KSYM_IO_URING_FOPS);
 
-	return kmem_hides(k, KSYM_IO_URING_FOPS) ?:
-						   KMEM_LACKS(k, KF_FILE_OP, KF_FILE_PRIVATE, rings);
+	return hidden ? hidden : KMEM_LACKS(k, KF_FILE_OP, KF_FILE_PRIVATE, rings);
 }
 
 int uring_add(struct snap *s)

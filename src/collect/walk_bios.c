@@ -280,8 +280,8 @@ static const char *describe_delay(struct snap *s, const struct kbio *bio,
 	if (h->limit)
 		return snap_text(s, "; %s of cgroup %s holds it back", h->limit_by, h->limit);
 	if (submitter)
-		return snap_text(s, "; it is in no queue, and who submits I/O sleeps in %.*s()",
-				 (int)strcspn(submitter->frames[0], "+."), submitter->frames[0]);
+		return snap_text(s, "; it is in no queue, and who submits I/O sleeps in %s()",
+				 frame_function(s, submitter->frames[0]));
 	if (bio->stray && !h->unqueued)
 		return snap_text(s, "; it is in no queue, but below other I/O waits for %s",
 				 h->device);

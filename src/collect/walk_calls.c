@@ -387,8 +387,9 @@ static const struct {
 
 const char *walk_calls_lacks(const struct snap *s)
 {
-	return arch_lacks(&s->arch, ARCH_REGS | ARCH_VMEMMAP) ?:
-								KMEM_LACKS(s->k, KF_PAGE, KF_TASK_SP);
+	const char *lacks = arch_lacks(&s->arch, ARCH_REGS | ARCH_VMEMMAP);
+
+	return lacks ? lacks : KMEM_LACKS(s->k, KF_PAGE, KF_TASK_SP);
 }
 
 static void look_at(struct snap *s, struct ktask *t, void (*look)(const struct stuck *c))

@@ -110,12 +110,13 @@ const char *walk_deferred_lacks(const struct snap *s)
 {
 	const struct kmem *k = s->k;
 	bool nodes = kmem_has(k, KF_HOTDATA_DEFER_NODES);
+	const char *hidden = kmem_hides(k, KSYM_PER_CPU_OFFSET);
 
 	if (!nodes && !kmem_has(k, KF_SOFTNET_DEFER_LIST))
 		return NULL;
-	return kmem_hides(k, KSYM_PER_CPU_OFFSET)                                  ?:
-		       kmem_hides(k, nodes ? KSYM_NET_HOTDATA : KSYM_SOFTNET_DATA) ?:
-		       KMEM_LACKS(k, KF_SHINFO_FRAGS);
+	if (!hidden)
+		hidden = kmem_hides(k, nodes ? KSYM_NET_HOTDATA : KSYM_SOFTNET_DATA);
+	return hidden ? hidden : KMEM_LACKS(k, KF_SHINFO_FRAGS);
 }
 
 int walk_deferred(struct snap *s)

@@ -204,8 +204,8 @@ static void tell_delay(struct snap *s, const struct ktask *t, u64 file, struct f
 				      h->limit_by, h->limit);
 	} else if (bio_submission_sleeps(t)) {
 		h->unqueued = true;
-		h->detail = snap_text(s, "%s; it is in no queue, and the call sleeps in %.*s()",
-				      h->detail, (int)strcspn(t->frames[0], "+."), t->frames[0]);
+		h->detail = snap_text(s, "%s; it is in no queue, and the call sleeps in %s()",
+				      h->detail, frame_function(s, t->frames[0]));
 	} else {
 		tell_below(s, file, h);
 	}

@@ -161,12 +161,11 @@ static const char *const with_invalidate_lock[] = { "dax_iomap_pte_fault", "dax_
 
 u64 fault_file(struct snap *s, const struct ktask *t)
 {
-	u64 inode;
+	u64 inode = 0;
 
-	return task_is_asleep(t) && task_stack_any(t, with_invalidate_lock) &&
-			       find_fault(s, t, &inode) ?
-		       inode :
-		       0;
+	if (task_is_asleep(t) && task_stack_any(t, with_invalidate_lock))
+		find_fault(s, t, &inode);
+	return inode;
 }
 
 /* Other faults may have let go of it before they sleep. */

@@ -400,9 +400,12 @@ static void tell_hold(struct search *w, const struct hit *hit)
 
 const char *walk_fuse_lacks(const struct snap *s)
 {
-	return arch_lacks(&s->arch, ARCH_VMEMMAP) ?:
-		       KMEM_LACKS(s->k, KF_FILE_PRIVATE, KF_PAGE, KF_SB_FS_INFO, KF_INODE_RDEV,
-				  KF_KIOCB_FILP);
+	const char *lacks = arch_lacks(&s->arch, ARCH_VMEMMAP);
+
+	if (lacks)
+		return lacks;
+	return KMEM_LACKS(s->k, KF_FILE_PRIVATE, KF_PAGE, KF_SB_FS_INFO, KF_INODE_RDEV,
+			  KF_KIOCB_FILP);
 }
 
 int walk_fuse(struct snap *s)

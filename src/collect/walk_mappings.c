@@ -121,8 +121,9 @@ static bool is_needed(struct snap *s, const struct kpage *p)
 
 const char *walk_mappings_lacks(const struct snap *s)
 {
-	return arch_lacks(&s->arch, ARCH_DIRECT_MAP | ARCH_VMEMMAP) ?:
-		       KMEM_LACKS(s->k, KF_MM_PGD, KF_VMA_RB);
+	const char *lacks = arch_lacks(&s->arch, ARCH_DIRECT_MAP | ARCH_VMEMMAP);
+
+	return lacks ? lacks : KMEM_LACKS(s->k, KF_MM_PGD, KF_VMA_RB);
 }
 
 int walk_mappings(struct snap *s)
