@@ -54,6 +54,7 @@ VARIANTS = (
 ONCE = {
     "*/live-view/*": "5.10 6.12 7.2", "*/taken/*": "5.10 6.12 7.2", "*/innocents/*": "5.10 6.1 7.2",
     "*/suspected-freeze/*": "6.1 7.2", "*/traced-spinning/*": "6.1 6.18",
+    "*/traced-late-module/*": "6.1",
     "*/loop-aio/*": "5.10", "*/raid-aio/*": "5.10", "*/nfs-aio/*": "6.1", "*/tcp-send-zc-*/*": "6.1",
     "*/packet-vsock/*": "6.12", "*/namespace/*": "6.12", "*/tcp-splice-dropped/*": "7.2",
     "*/tcp-reset/*": "5.10", "*/tcp-splice-stuck/*": "6.18", "*/mmap-lock/*": "6.12",
