@@ -23,8 +23,11 @@ bool entry_is_locked(struct snap *s, const struct kwait *w, u64 *entry);
  */
 u64 fault_file(struct snap *s, const struct ktask *t);
 
-/* Whether the task sleeps in a page fault of a DAX file for which it keeps this mmap_lock, shared. */
-bool fault_keeps_mmap_lock(struct snap *s, const struct ktask *t, u64 lock);
+/*
+ * Where the lock is that a task which sleeps in a page fault of a DAX file keeps for it, shared: that of
+ * its vma, as vma_lock() says, or the mmap_lock of its mm_struct. 0: it is in no such fault, or let go.
+ */
+u64 fault_lock(struct snap *s, struct ktask *t);
 
 /* Tells that a task has the lock that w waits for, and what it sleeps for meanwhile. */
 void entry_holder_tell(struct snap *s, const struct kwait *w, struct ktask *t, enum fact_how how,

@@ -7,7 +7,7 @@
  */
 #include <sys/stat.h>
 
-#include "collect/snap.h"
+#include "collect/entry_locks.h"
 
 struct member {
 	enum kf f;
@@ -104,12 +104,17 @@ static bool of_known_super(struct snap *s, u64 addr, struct fact_lock *f)
 static bool of_known_mm(struct snap *s, u64 addr, struct fact_lock *f)
 {
 	for (u32 i = 0; kmem_has(s->k, KF_MM_MMAP_LOCK) && i < s->tasks.n; i++) {
-		const struct task_rec *r = &s->tasks.v[i].r;
+		struct ktask *t = &s->tasks.v[i];
 
-		if (!r->mm || kmem_at(s->k, r->mm, KF_MM_MMAP_LOCK) != addr)
+		if (!t->r.mm)
 			continue;
-		f->name = "mmap_lock";
-		f->of = snap_text(s, "the memory of %s[%u]", r->comm, r->tgid);
+		if (kmem_at(s->k, t->r.mm, KF_MM_MMAP_LOCK) == addr)
+			f->name = "mmap_lock";
+		else if (fault_lock(s, t) == addr)
+			f->name = "VMA lock";
+		else
+			continue;
+		f->of = snap_text(s, "the memory of %s[%u]", t->r.comm, t->r.tgid);
 		return true;
 	}
 	return false;

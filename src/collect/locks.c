@@ -242,6 +242,8 @@ static int by_stack(struct snap *s, const struct ktask *t, struct klock *ret)
 
 int lock_walk(struct snap *s, const struct klock *l, lock_waiter_fn fn, void *arg)
 {
+	if (l->kind == KLOCK_VMA)
+		return vma_lock_walk(s, l, fn, arg);
 	return (rt_locks_available(s->k) ? rt_lock_walk : walk_list)(s, l, fn, arg);
 }
 
@@ -253,7 +255,8 @@ static int by_rt_mutex(struct snap *s, const struct ktask *t, struct klock *ret)
 int lock_of_task(struct snap *s, const struct ktask *t, struct klock *ret)
 {
 	*ret = (struct klock){ 0 };
-	if (!by_rt_mutex(s, t, ret) || !by_blocker(s, t, ret) || !by_stack(s, t, ret)) {
+	if (!vma_lock_of_task(s, t, ret) || !by_rt_mutex(s, t, ret) || !by_blocker(s, t, ret) ||
+	    !by_stack(s, t, ret)) {
 		lock_read_owner(s, ret);
 		return 0;
 	}
@@ -298,6 +301,8 @@ int lock_read_owner(struct snap *s, struct klock *l)
 	l->owner = 0;
 	l->readers = 0;
 	l->mode = MODE_UNKNOWN;
+	if (l->kind == KLOCK_VMA)
+		return vma_lock_read_owner(s, l);
 	if (rt_locks_available(s->k))
 		err = rt_lock_read_owner(s, l);
 	else

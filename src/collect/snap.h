@@ -37,6 +37,8 @@ struct ktask {
 	const struct fact_stack *ustack;     /* read on demand: see ustack_read(); NULL not yet */
 	bool told;                           /* its fact was emitted */
 	bool queued;                         /* it is in the queue of a lock, see walk_queued.c */
+	u64 fault_lock;                      /* read on demand: see fault_lock() */
+	bool fault_known;                    /* it was */
 };
 
 struct ktasks {
@@ -584,10 +586,10 @@ u64 cgroup_of_io(struct snap *s, u64 task);          /* the one that its I/O is 
 u64 cgroup_of_task(struct snap *s, u64 task);        /* struct cgroup; 0 unknown */
 
 /* --- locks.c */
-enum klock_kind { KLOCK_RWSEM = 0, KLOCK_MUTEX, KLOCK_KINDS };
+enum klock_kind { KLOCK_RWSEM = 0, KLOCK_MUTEX, KLOCK_KINDS, KLOCK_VMA = KLOCK_KINDS };
 
 struct klock {
-	u64 addr;
+	u64 addr; /* of KLOCK_VMA: the vm_area_struct, in which the lock is a count */
 	enum klock_kind kind;
 	u64 owner; /* task in the owner word; 0 none, or not known */
 	enum fact_mode mode;
@@ -613,6 +615,14 @@ bool rt_locks_available(const struct kmem *k);
 int rt_lock_of_task(struct snap *s, const struct ktask *t, struct klock *ret);
 int rt_lock_read_owner(struct snap *s, struct klock *l);
 int rt_lock_walk(struct snap *s, const struct klock *l, lock_waiter_fn fn, void *arg);
+
+/* --- vma_locks.c */
+/* Where the lock of a vma is, as klock.addr names it; 0 this kernel has none, or it is not readable. */
+u64 vma_lock(struct snap *s, u64 vma);
+/* The same as those without vma_ for KLOCK_VMA. */
+int vma_lock_of_task(struct snap *s, const struct ktask *t, struct klock *ret);
+int vma_lock_read_owner(struct snap *s, struct klock *l);
+int vma_lock_walk(struct snap *s, const struct klock *l, lock_waiter_fn fn, void *arg);
 
 /* --- lock_names.c */
 /* What a lock is: fills name, of and file as far as they can be told, and tells the file. */

@@ -171,18 +171,28 @@ u64 fault_file(struct snap *s, const struct ktask *t)
 /* Other faults may have let go of it before they sleep. */
 static const char *const lets_go[] = { "filemap_fault", "do_swap_page", "handle_userfault", NULL };
 
-bool fault_keeps_mmap_lock(struct snap *s, const struct ktask *t, u64 lock)
+static u64 find_fault_lock(struct snap *s, const struct ktask *t)
 {
 	static const char *const faults[] = { "handle_mm_fault", NULL };
-	u64 inode, fault, flags;
+	u64 inode, fault, flags, vma;
 
-	if (!t->r.mm || !kmem_has(s->k, KF_MM_MMAP_LOCK) ||
-	    kmem_at(s->k, t->r.mm, KF_MM_MMAP_LOCK) != lock || !task_is_asleep(t) ||
+	if (!t->r.mm || !kmem_has(s->k, KF_MM_MMAP_LOCK) || !task_is_asleep(t) ||
 	    !task_stack_any(t, faults) || task_stack_any(t, lets_go))
-		return false;
+		return 0;
 	fault = find_fault(s, t, &inode);
-	return fault && !kmem_get(s->k, fault, KF_FAULT_FLAGS, &flags) &&
-	       !(flags & FAULT_FLAG_VMA_LOCK);
+	if (!fault || kmem_get(s->k, fault, KF_FAULT_FLAGS, &flags))
+		return 0;
+	if (!(flags & FAULT_FLAG_VMA_LOCK))
+		return kmem_at(s->k, t->r.mm, KF_MM_MMAP_LOCK);
+	return kmem_get(s->k, fault, KF_FAULT_VMA, &vma) ? 0 : vma_lock(s, vma);
+}
+
+u64 fault_lock(struct snap *s, struct ktask *t)
+{
+	if (!t->fault_known)
+		t->fault_lock = find_fault_lock(s, t);
+	t->fault_known = true;
+	return t->fault_lock;
 }
 
 /* Each vm_fault of the file: the page of the fault. */

@@ -65,13 +65,13 @@ static void tell_loss(struct snap *s, struct queue *q)
 	q->err = 0;
 }
 
-/* Who has a mmap_lock shared, as far as a page fault of a DAX file shows it. */
+/* Who has a lock of a mm_struct shared, as far as a page fault of a DAX file shows it. */
 static void find_keepers(struct snap *s, struct queue *q)
 {
 	for (u32 i = 0; q->lock.mode == MODE_READ && i < s->tasks.n; i++) {
-		const struct ktask *t = &s->tasks.v[i];
+		struct ktask *t = &s->tasks.v[i];
 
-		if (q->nr_keepers < KEEPERS_MAX && fault_keeps_mmap_lock(s, t, q->lock.addr))
+		if (q->nr_keepers < KEEPERS_MAX && fault_lock(s, t) == q->lock.addr)
 			q->keepers[q->nr_keepers++] = t->r.task;
 	}
 }

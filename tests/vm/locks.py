@@ -25,7 +25,7 @@ MMAP_LOCK_WAITS = re.compile(r"\b(clear_refs_write|__access_remote_vm)\b")
 LEASE_WAITS = re.compile(r"\b__break_lease\b")
 
 
-class Elsewhere:
+class SleepsElsewhere:
     """The waiter sleeps somewhere else than where one that waits for a page does."""
     sleeps_in = None
 
@@ -70,7 +70,7 @@ class StuckFault(PipeHolder):
             raise Mismatch("the page fault did not end once its device was resumed")
 
 
-class EntryLock(Elsewhere, Scenario):
+class EntryLock(SleepsElsewhere, Scenario):
     """
     A second fault of the same page waits for the first one. A third one, of the next page, is stuck
     as well: it has the lock of another entry and must not be named.
@@ -119,7 +119,7 @@ class EntryLockAdvice(EntryLock, Advice):
     pass
 
 
-class BehindFault(Elsewhere, Scenario):
+class BehindFault(SleepsElsewhere, Scenario):
     """
     A truncate cannot begin as long as a page fault of the file lasts. A fault of another file that is
     stuck as well has nothing to do with it. The file grows: of one that shrinks the page would be gone
@@ -163,10 +163,10 @@ class BehindFaultAdvice(BehindFault, Advice):
 
 class PilesUp(BehindFault):
     """
-    Another fault of the file is behind the truncate, with the mmap_lock of its process, which somebody
-    wants for writing; and who only wants to see its command line is behind that one.
+    Another fault of the file is behind the truncate, with the mmap_lock of its process or the lock of
+    its mapping, which somebody wants for writing; and who only wants to see its command line is behind
+    that one.
     """
-    filesystems = ("ext4",)
 
     def __init__(self):
         super().__init__("mmap-lock")
@@ -193,7 +193,7 @@ class PilesUp(BehindFault):
         super().stage(stage)
         self.later.tell("touch 1")
         self.asleep("later fault", self.later.tid, st.state, "D")
-        self.shell(stage, f"echo 1 >/proc/{self.later.pid}/clear_refs")
+        self.shell(stage, f"echo 4 >/proc/{self.later.pid}/clear_refs")
         self.shell(stage, f"exec cat /proc/{self.later.pid}/cmdline")
 
     def truth(self, stage):
@@ -216,7 +216,7 @@ class Lease(PipeHolder):
         return verdict.Holder("lease", self.program.pids(), kind="lease")
 
 
-class Leased(Elsewhere, Scenario):
+class Leased(SleepsElsewhere, Scenario):
     sleeps_in = LEASE_WAITS
 
     def file_of_bystander(self, stage):
@@ -445,7 +445,7 @@ class Allocates(Shrinker):
             stage.started_by = ()
 
 
-class Drained(Elsewhere, Scenario):
+class Drained(SleepsElsewhere, Scenario):
     """
     The driver of the device is unbound, which waits until no page of it is referenced. The filesystem
     is unmounted before it goes on: afterwards it would look at struct pages that are gone.

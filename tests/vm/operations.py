@@ -219,7 +219,7 @@ class Collected(Evicted):
             raise Mismatch("the worker still sleeps although the holder has ended")
 
 
-class Elsewhere:
+class BystanderElsewhere:
     """For scenarios on a filesystem of their own: the bystander must be on another one."""
 
     def file_of_bystander(self, stage):
@@ -236,7 +236,7 @@ class UnmountedStage(st.SpareStage):
             super().umount()
 
 
-class Detached(Elsewhere, Evicted):
+class Detached(BystanderElsewhere, Evicted):
     """A lazy umount, of which the last close does the work."""
     filesystems = ("xfs",)
 
@@ -247,7 +247,7 @@ class Detached(Elsewhere, Evicted):
         return stage.POINT
 
 
-class LastOfNamespace(Elsewhere, Exits):
+class LastOfNamespace(BystanderElsewhere, Exits):
     """The last task of a mount namespace takes its mounts along."""
     filesystems = ("ext4",)
     new_stage = Detached.new_stage
@@ -281,7 +281,7 @@ class UnboundStage(UnmountedStage):
             st.poll(lambda: os.path.exists(st.SPARE_DEVICE))
 
 
-class Unbound(Elsewhere, Evicted):
+class Unbound(BystanderElsewhere, Evicted):
     """The driver of the device is unbound under a mounted filesystem."""
     filesystems = ("xfs",)
 
@@ -302,7 +302,7 @@ class PerInodeStage(st.SpareStage):
         st.run("xfs_io", "-c", "chattr +x", self.POINT)
 
 
-class Shrinker(Elsewhere, Evicted):
+class Shrinker(BystanderElsewhere, Evicted):
     """Memory reclaim drops the last name of an inode from the dentry cache."""
     filesystems = ("ext4",)
 

@@ -16,7 +16,7 @@ from calls import Fuse
 from cures import Advice, SelfDeadlock
 from hang import SOON, Scenario
 from holder import PipeHolder
-from locks import BehindFault, Elsewhere, Freeze
+from locks import BehindFault, SleepsElsewhere, Freeze
 from served import JournalStage, LoopOver, LoopOverFuse, MappedBy, Served, SyncedFault
 from stage import Mismatch
 
@@ -201,7 +201,7 @@ class AsksServer(Deadlock):
             raise Mismatch("the direct I/O did not end")
 
 
-class FaultAsksServer(Elsewhere, Deadlock):
+class FaultAsksServer(SleepsElsewhere, Deadlock):
     """The server of the disk that a page fault waits for, with a lock, reads the file first."""
     sleeps_in = BehindFault.sleeps_in
 
