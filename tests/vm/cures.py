@@ -152,7 +152,10 @@ class Advice(Cure):
 
     def cures(self, document):
         end = f"kill -INT {self.waiter.pid}"
-        return [cure for cure in super().cures(document) if self.ends_waiter or cure != end]
+        found = [cure for cure in super().cures(document) if self.ends_waiter or cure != end]
+        if not found:
+            raise Mismatch("nothing is advised but to end the waiter")
+        return found
 
     def run(self, session, fstype):
         if not session.tool:

@@ -222,8 +222,8 @@ class ThinVolume(st.Stall):
         st.run("dmsetup", "resume", "--noudevsync", self.POOL)
 
     def remove(self):
-        for name in (self.NAME, self.POOL):
-            st.run("dmsetup", "remove", "--noudevsync", name)
+        super().remove()
+        self.remove_mapped(self.POOL)
 
 
 class SnapshotOrigin(st.Stall):
@@ -260,8 +260,8 @@ class SnapshotOrigin(st.Stall):
         self.resume()
         if self.flush.ident:
             self.flush.join(st.PATIENCE)
-        for name in (self.SNAPSHOT, self.NAME):
-            st.run("dmsetup", "remove", "--noudevsync", name)
+        self.remove_mapped(self.SNAPSHOT)
+        super().remove()
         self.store.remove()
 
 

@@ -32,6 +32,7 @@ class Scenario:
     filesystems = tuple(st.FILESYSTEMS)
     options = ()          # of the tool
     soon = SOON           # seconds in which the waiter proceeds once all holders have ended
+    freed_of_bpf = tuple(st.BPF_GET_NEXT_ID)  # what the kernel frees soon after a watch
 
     def __init__(self, holder, op, holders, **settings):
         self.holder, self.op, self.holders = holder, op, holders

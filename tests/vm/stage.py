@@ -177,9 +177,13 @@ class Stall:
         run("dmsetup", "resume", "--noudevsync", self.NAME)
 
     def remove(self):
-        run("dmsetup", "remove", "--noudevsync", self.NAME)
-        if os.path.exists(self.PATH):
-            os.unlink(self.PATH)
+        self.remove_mapped(self.NAME)
+
+    @staticmethod
+    def remove_mapped(name):
+        run("dmsetup", "remove", "--noudevsync", name)
+        if os.path.exists(f"/dev/mapper/{name}"):
+            os.unlink(f"/dev/mapper/{name}")
 
 
 class Program:

@@ -8,6 +8,7 @@ recorded must give the same document.
 import json
 
 import boot
+import stage as st
 import verdict
 from recorded import same
 from stage import Mismatch, Unavailable
@@ -30,9 +31,11 @@ class Session(boot.Session):
         self.early = None  # the watch that has begun, until it is asked
         self.from_early = False  # whether the last document is of such a watch
         self.watched = 0  # documents of watches
+        self.freed = ()  # kinds of BPF objects of which nothing may stay
 
     def run(self, scenario, fstype):
         self.early, self.watched = None, 0
+        self.freed = getattr(scenario, "freed_of_bpf", tuple(st.BPF_GET_NEXT_ID))
         scenario.run(self, fstype)
         if not self.watched:
             raise Unavailable("it asks for nothing that a watch could tell")
@@ -57,7 +60,7 @@ class Session(boot.Session):
         if any(wait["spins"] for wait in json.loads(told[1] or '{"waits": []}')["waits"]):
             told = (*told[:2], "")  # the hooks stay until it ends, and that is told
         else:
-            watch.must_be_gone()
+            watch.must_be_gone(self.freed)
         same(told, self.daxtrace("-J", "-k", "-e", "-r", case))
         self.watched += 1
         return told
