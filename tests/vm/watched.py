@@ -96,6 +96,7 @@ class Session(boot.Session):
 
     def is_seen_taken(self, named, truth):
         programs = [getattr(holder, "taker", holder.program) for holder in self.scenario.holders]
+        programs = list(filter(None, programs))  # of a holder on another machine there is none
         pids = set().union(*(program.family() for program in programs),
                            *(holder.pids for holder in truth.holders),
                            # a child that gave away what it took
