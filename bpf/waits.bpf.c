@@ -246,6 +246,20 @@ static __always_inline int left(s32 result, bool may_return)
 	return 0;
 }
 
+/*
+ * xfs_ilock2_io_mmap() asks once more for the count of the page that the scan has found busy, and goes
+ * on when it is idle by then: of such an end no scan has told.
+ */
+static __always_inline int left_both(s32 result)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct trace_wait *w = find(task);
+
+	if (w)
+		end(w, task, result);
+	return 0;
+}
+
 /* struct page *dax_layout_busy_page_range(mapping, start, end) */
 SEC("fexit")
 int scan_exit(u64 *ctx)
@@ -283,7 +297,7 @@ int loop_exit_4(u64 *ctx)
 SEC("fexit")
 int loop_exit_2(u64 *ctx)
 {
-	return left(argument(ctx, 2), false);
+	return left_both(argument(ctx, 2));
 }
 
 /* int ext4_break_layouts(inode) */
@@ -311,6 +325,12 @@ SEC("kretprobe")
 int loop_return(struct pt_regs *ctx)
 {
 	return left(PT_REGS_RC(ctx), false);
+}
+
+SEC("kretprobe")
+int loop_return_2(struct pt_regs *ctx)
+{
+	return left_both(PT_REGS_RC(ctx));
 }
 
 /* The same for a function that may be called again after -ERESTARTSYS. */

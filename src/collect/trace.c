@@ -57,7 +57,7 @@ static const struct hook table[] = {
 		.module = "xfs",
 		.unless = NEWER,
 		.costs = LOOPS_COST,
-		.target = { { "xfs_ilock2_io_mmap", "loop_exit_2", "loop_return" } },
+		.target = { { "xfs_ilock2_io_mmap", "loop_exit_2", "loop_return_2" } },
 	},
 	{
 		.name = "hook: wait ends (fuse)",
