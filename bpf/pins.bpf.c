@@ -29,7 +29,7 @@ const volatile u32 foll_get = 0, foll_pin = 0;
 const volatile s32 idle_refs = 0;
 const volatile u32 one_kind = 0; /* a release does not tell pins from other references */
 
-/* User space sets the size. */
+/* User space sets the sizes of these two. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
@@ -39,7 +39,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
-	__uint(max_entries, PIN_STACKS_MAX);
+	__uint(max_entries, 1);
 	__uint(key_size, sizeof(u32));
 	__uint(value_size, PIN_STACK_DEPTH * sizeof(u64));
 } stacks SEC(".maps");

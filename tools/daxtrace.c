@@ -80,6 +80,8 @@ static int show(const struct opts *o, const struct wfg *g, const struct findings
 		return 0;
 	if (o->folded)
 		return view_folded(stdout, g, o->folded);
+	if (o->hist == WHICH_HOLD)
+		return view_hist_holds(stdout, g);
 	if (o->hist)
 		return view_hist(stdout, g, hist);
 	return o->json ? view_json(stdout, g, f, &view) : view_report(stdout, g, f, &view);

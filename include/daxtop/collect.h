@@ -73,6 +73,7 @@ struct trace_opts {
 	u64 ring_bytes; /* of the buffer that events go through */
 	u64 max_waits;  /* that are followed at one time */
 	u64 max_pins;   /* held pages of which takers are kept at one time; 0: hook none */
+	u64 max_stacks; /* different stacks of takers that are kept at one time */
 };
 
 /*

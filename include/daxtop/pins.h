@@ -5,9 +5,8 @@
 
 #include <daxtop/types.h>
 
-#define PIN_RANGES      8    /* fsdax ranges of struct pages that are told apart */
-#define PIN_TAKERS      3    /* tasks kept of one page and kind; others are counted */
-#define PIN_STACKS_MAX  4096 /* different stacks */
+#define PIN_RANGES      8 /* fsdax ranges of struct pages that are told apart */
+#define PIN_TAKERS      3 /* tasks kept of one page and kind; others are counted */
 #define PIN_STACK_DEPTH 48
 #define PIN_BIAS        1024 /* a FOLL_PIN in a page's count, GUP_PIN_COUNTING_BIAS */
 #define PIN_COMM_LEN    16   /* TASK_COMM_LEN */

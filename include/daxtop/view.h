@@ -30,7 +30,7 @@ int view_report(FILE *out, const struct wfg *g, const struct findings *f,
 int view_json(FILE *out, const struct wfg *g, const struct findings *f,
 	      const struct view_opts *opts);
 
-enum view_folded { FOLDED_NONE = 0, FOLDED_WAIT, FOLDED_HOLD };
+enum view_which { WHICH_NONE = 0, WHICH_WAIT, WHICH_HOLD };
 
 /*
  * Stacks, one on a line, as flamegraph.pl reads them: command, user and kernel frames from the
@@ -39,7 +39,7 @@ enum view_folded { FOLDED_NONE = 0, FOLDED_WAIT, FOLDED_HOLD };
  * how long it has been held. What is of unknown age, or only a candidate, is left out. 0, -ENOMEM or
  * -errno of the stream.
  */
-int view_folded(FILE *out, const struct wfg *g, enum view_folded which);
+int view_folded(FILE *out, const struct wfg *g, enum view_which which);
 
 /* One line for a wait that began, and for one that is over; g has the time. As above. */
 int view_begun(FILE *out, const struct wfg *g, const struct finding *f);

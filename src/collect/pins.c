@@ -100,13 +100,14 @@ static int prepare(void *arg, struct bpf_object *obj)
 		.idle_refs = a->p->idle_refs,
 		.one_kind = a->p->one_kind,
 	};
-
 	struct bpf_map *pinned = bpf_object__find_map_by_name(obj, "pinned");
+	struct bpf_map *stacks = bpf_object__find_map_by_name(obj, "stacks");
 	int err;
 
 	fill_ranges(&ro, &a->p->ranges);
 	err = map ? bpf_map__set_initial_value(map, &ro, sizeof(ro)) : -EINVAL;
-	return err ? err : bpf_map__set_max_entries(pinned, a->p->max);
+	err = err ? err : bpf_map__set_max_entries(pinned, a->p->max);
+	return err ? err : bpf_map__set_max_entries(stacks, a->p->max_stacks);
 }
 
 static bool same_ranges(const struct pgmaps *a, const struct pgmaps *b)
@@ -145,12 +146,16 @@ static int attach(struct snap *s, struct pins *p)
 	return p->hooks ? 0 : -ENOMEM;
 }
 
-struct pins *pins_new(u64 max)
+struct pins *pins_new(u64 max, u64 max_stacks)
 {
 	struct pins *p = calloc(1, sizeof(*p));
 
-	if (p)
-		p->max = max;
+	if (!p)
+		return NULL;
+	p->max = max;
+	/* the kernel rounds it up, too */
+	for (p->max_stacks = 1; p->max_stacks < max_stacks;)
+		p->max_stacks *= 2;
 	return p;
 }
 
@@ -267,27 +272,36 @@ u32 pins_stack(const struct pins *p, s32 id, u64 addrs[PIN_STACK_DEPTH])
 	return n;
 }
 
-/* When half of them are in use, those that no entry names make room. */
-static void forget_stacks(struct pins *p)
+/* Marks the stacks that an entry names. */
+static void mark_used(const struct pins *p, bool *used)
 {
-	static bool used[PIN_STACKS_MAX];
-	int fd = hooks_map(p->hooks, "stacks");
-	u32 key = 0, next, n = 0, ids[PIN_STACKS_MAX];
-
-	memset(used, 0, sizeof(used));
-	while (n < PIN_STACKS_MAX && !bpf_map_get_next_key(fd, n ? &key : NULL, &next))
-		ids[n++] = key = next;
-	if (n < PIN_STACKS_MAX / 2)
-		return;
 	for (u32 i = 0; i < p->n * PIN_TAKERS; i++) {
 		s32 id = p->v[i / PIN_TAKERS].p.takers[i % PIN_TAKERS].kstack;
 
-		if (id >= 0 && id < PIN_STACKS_MAX)
+		if (id >= 0 && (u32)id < p->max_stacks)
 			used[id] = true;
 	}
-	for (u32 i = 0; i < n; i++)
-		if (ids[i] < PIN_STACKS_MAX && !used[ids[i]])
-			bpf_map_delete_elem(fd, &ids[i]);
+}
+
+/* When half of them are in use, those that no entry names make room. */
+static void forget_stacks(struct pins *p)
+{
+	int fd = hooks_map(p->hooks, "stacks");
+	u32 *ids = malloc(p->max_stacks * sizeof(*ids)), n = 0;
+	bool *used = calloc(p->max_stacks, sizeof(*used));
+
+	/* to delete one while they are listed would start the list again */
+	while (ids && used && n < p->max_stacks &&
+	       !bpf_map_get_next_key(fd, n ? &ids[n - 1] : NULL, &ids[n]))
+		n++;
+	if (n && n >= p->max_stacks / 2) {
+		mark_used(p, used);
+		for (u32 i = 0; i < n; i++)
+			if (ids[i] < p->max_stacks && !used[ids[i]])
+				bpf_map_delete_elem(fd, &ids[i]);
+	}
+	free(ids);
+	free(used);
 }
 
 void pins_tell_losses(struct snap *s, struct pins *p)

@@ -24,6 +24,7 @@ struct pin_entry {
 
 struct pins {
 	u64 max;
+	u32 max_stacks;      /* a power of two */
 	struct hooks *hooks; /* NULL until there are ranges */
 	struct pgmaps ranges;
 	struct pin_entry *v; /* the live set, as of this look */
@@ -34,7 +35,8 @@ struct pins {
 };
 
 /* --- pins.c */
-struct pins *pins_new(u64 max); /* that many entries at most; NULL without memory */
+/* That many entries and different stacks at most; NULL without memory. */
+struct pins *pins_new(u64 max, u64 max_stacks);
 /* Attaches once there are fsdax ranges, and anew when they change; tells probes. 0 or -errno. */
 int pins_begin(struct snap *s, struct pins *p, bool may_attach);
 bool pins_work(const struct pins *p);

@@ -92,7 +92,7 @@ struct trace *trace_new(const struct trace_opts *opts)
 	if (!t)
 		return NULL;
 	t->opts = *opts;
-	t->pins = opts->max_pins ? pins_new(opts->max_pins) : NULL;
+	t->pins = opts->max_pins ? pins_new(opts->max_pins, opts->max_stacks) : NULL;
 	if (opts->max_pins && !t->pins) {
 		free(t);
 		return NULL;

@@ -27,17 +27,18 @@ static const char *check_source(const struct opts *o)
 /* What is attached to the kernel. In a configuration file it is no mistake that it is needless. */
 static const char *check_trace(const struct opts *o, enum program program)
 {
+	bool limits = o->no_pins || o->ring_bytes || o->max_waits || o->max_pins || o->max_stacks;
+
 	if (program == DAXTOP)
 		return NULL;
-	if ((o->no_trace || o->no_pins || o->ring_bytes || o->max_waits || o->max_pins) &&
-	    !opts_watch(o) && !o->check)
-		return "--no-trace, --no-pins, --ringbuf-size, --max-waits and --max-pins are for "
-		       "what watches: one look attaches nothing";
-	if (o->no_trace && (o->no_pins || o->ring_bytes || o->max_waits || o->max_pins))
-		return "--no-trace leaves nothing for --no-pins, --ringbuf-size, --max-waits and "
-		       "--max-pins";
-	if (o->no_pins && o->max_pins)
-		return "--no-pins leaves nothing for --max-pins";
+	if ((o->no_trace || limits) && !opts_watch(o) && !o->check)
+		return "--no-trace, --no-pins, --ringbuf-size, --max-waits, --max-pins and "
+		       "--max-stacks are for what watches: one look attaches nothing";
+	if (o->no_trace && limits)
+		return "--no-trace leaves nothing for --no-pins, --ringbuf-size, --max-waits, "
+		       "--max-pins and --max-stacks";
+	if (o->no_pins && (o->max_pins || o->max_stacks))
+		return "--no-pins leaves nothing for --max-pins and --max-stacks";
 	return NULL;
 }
 
@@ -46,18 +47,18 @@ static const char *check_output(const struct opts *o)
 {
 	bool watches = opts_watch(o);
 
-	if (o->json + o->ndjson + !!o->folded + o->hist > 1)
+	if (o->json + o->ndjson + !!o->folded + !!o->hist > 1)
 		return "--json, --ndjson, --folded and --hist exclude each other";
-	if (o->hist && !watches && !o->read)
+	if (o->hist == WHICH_WAIT && !watches && !o->read)
 		return "--hist is of waits that ended: it needs --read, --duration, --count, "
 		       "--until-stuck or a COMMAND";
 	if (o->follow && (o->json || o->folded || o->hist))
 		return "--follow prints lines as they come: it excludes --json, --folded and "
 		       "--hist";
-	if (o->check &&
-	    (o->nr_paths || o->exit_code || o->folded || o->ndjson || o->write || watches))
+	if (o->check && (o->nr_paths || o->exit_code || o->folded || o->hist || o->ndjson ||
+			 o->write || watches))
 		return "--check looks at the machine, not at waits: it excludes PATH, --exit-code, "
-		       "--ndjson, --folded, --write and what watches";
+		       "--ndjson, --folded, --hist, --write and what watches";
 	if (o->recorder && (o->write || o->json || o->ndjson || o->folded || o->hist || o->follow))
 		return "--recorder only records: it excludes --write and other output";
 	if (o->keep_size && !o->recorder)
@@ -76,6 +77,7 @@ struct trace_opts opts_trace(const struct opts *o)
 		.ring_bytes = o->ring_bytes,
 		.max_waits = o->max_waits,
 		.max_pins = o->no_pins ? 0 : o->max_pins,
+		.max_stacks = o->max_stacks,
 	};
 }
 

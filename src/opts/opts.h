@@ -42,8 +42,8 @@ struct opts {
 	u32 verbose;
 	bool json;
 	bool ndjson;
-	bool hist;
-	enum view_folded folded;
+	enum view_which folded;
+	enum view_which hist;
 	bool follow;
 	bool check;
 	bool exit_code;
@@ -53,6 +53,7 @@ struct opts {
 	u64 ring_bytes;          /* of the buffer between the hooks and us */
 	u64 max_waits;           /* that hooks follow at one time */
 	u64 max_pins;            /* held pages, likewise */
+	u64 max_stacks;          /* of who took them, likewise */
 	const char *image_write; /* NULL no */
 	const char *image_read;  /* NULL no */
 	const char *without;     /* NULL no */

@@ -18,6 +18,7 @@
 #define RING_SIZE      (4ULL << 20)
 #define MAX_WAITS      8192
 #define MAX_PINS       32768
+#define MAX_STACKS     4096
 
 enum { KEY_LONG = 256 }; /* of opt_table[0], if it has no letter */
 
@@ -154,6 +155,7 @@ static int check_together(struct opts *o, enum program program)
 	o->ring_bytes = o->ring_bytes ? o->ring_bytes : RING_SIZE;
 	o->max_waits = o->max_waits ? o->max_waits : MAX_WAITS;
 	o->max_pins = o->max_pins ? o->max_pins : MAX_PINS;
+	o->max_stacks = o->max_stacks ? o->max_stacks : MAX_STACKS;
 	/* a recording is read as fast as it can be, unless a pace is asked for */
 	if (!o->delay_ns && !o->read)
 		o->delay_ns = DELAY_NS;

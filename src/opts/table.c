@@ -28,13 +28,13 @@ static const char *stacks_word(u32 i)
 	return words[i];
 }
 
-static const char *folded_word(u32 i)
+static const char *which_word(u32 i)
 {
 	static const char *const words[] = {
-		[FOLDED_NONE] = "none",
-		[FOLDED_WAIT] = "wait",
-		[FOLDED_HOLD] = "hold",
-		[FOLDED_HOLD + 1] = NULL,
+		[WHICH_NONE] = "none",
+		[WHICH_WAIT] = "wait",
+		[WHICH_HOLD] = "hold",
+		[WHICH_HOLD + 1] = NULL,
 	};
 
 	return words[i];
@@ -88,9 +88,10 @@ const struct opt_def opt_table[] = {
 	  DAXTRACE, IS(FLAG, ndjson) },
 	{ 0, "folded", ARG_OPTIONAL, "WHICH", OUTPUT,
 	  "stacks for flamegraph.pl: of wait (default) or hold", DAXTRACE, IS(WORD, folded),
-	  .word = folded_word, .otherwise = "wait", .wanted = "wait or hold" },
-	{ 0, "hist", ARG_NO, NULL, OUTPUT, "how long the waits lasted that ended, as a histogram",
-	  DAXTRACE, IS(FLAG, hist) },
+	  .word = which_word, .otherwise = "wait", .wanted = "wait or hold" },
+	{ 0, "hist", ARG_OPTIONAL, "WHICH", OUTPUT,
+	  "histogram of durations: wait (default) or hold", DAXTRACE, IS(WORD, hist),
+	  .word = which_word, .otherwise = "wait", .wanted = "wait or hold" },
 	{ 'k', "stacks", ARG_OPTIONAL, "WHICH", OUTPUT,
 	  "with stacks: kernel, user, both (default) or none", BOTH, IS(WORD, stacks), SETTING,
 	  .word = stacks_word, .otherwise = "both", .wanted = "kernel, user, both or none" },
@@ -103,8 +104,8 @@ const struct opt_def opt_table[] = {
 	  DAXTRACE, IS(TIME, duration_ns) },
 	{ 'n', "count", ARG_REQUIRED, "NUM", WATCHING, "until NUM waits have ended", DAXTRACE,
 	  IS(NUMBER, count), .max = UINT32_MAX },
-	{ 0, "until-stuck", ARG_OPTIONAL, "TIME", WATCHING, "until a wait is as old as TIME (10s)",
-	  DAXTRACE, IS(TIME, stuck_ns), .otherwise = "10s" },
+	{ 0, "until-stuck", ARG_OPTIONAL, "TIME", WATCHING, "until a wait is as old as TIME (60s)",
+	  DAXTRACE, IS(TIME, stuck_ns), .otherwise = "60s" },
 	{ 0, "follow", ARG_NO, NULL, WATCHING, "one line when a wait begins or ends", DAXTRACE,
 	  IS(FLAG, follow) },
 	{ 0, "interval", ARG_REQUIRED, "TIME", WATCHING, "from look to look (1s)", DAXTRACE,
@@ -120,6 +121,9 @@ const struct opt_def opt_table[] = {
 	  IS(NUMBER, max_waits), .max = 1 << 20 },
 	{ 0, "max-pins", ARG_REQUIRED, "NUM", WATCHING, "held pages to trace at one time (32768)",
 	  DAXTRACE, IS(NUMBER, max_pins), .max = 1 << 24 },
+	{ 0, "max-stacks", ARG_REQUIRED, "NUM", WATCHING,
+	  "different stacks of who took them (4096)", DAXTRACE, IS(NUMBER, max_stacks),
+	  .max = 1 << 20 },
 	{ 'w', "write", ARG_REQUIRED, "FILE", RECORDING, "also write a recording", BOTH,
 	  IS(FILE, write) },
 	{ 'r', "read", ARG_REQUIRED, "FILE", RECORDING, "explain a recording, not this machine",

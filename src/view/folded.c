@@ -90,9 +90,9 @@ static int put_waits(FILE *out, const struct wfg *g)
 	return err;
 }
 
-int view_folded(FILE *out, const struct wfg *g, enum view_folded which)
+int view_folded(FILE *out, const struct wfg *g, enum view_which which)
 {
-	int err = which == FOLDED_HOLD ? put_holds(out, g) : put_waits(out, g);
+	int err = which == WHICH_HOLD ? put_holds(out, g) : put_waits(out, g);
 
 	return err ? err : stream_finish(out);
 }

@@ -13,6 +13,7 @@
 #include <daxtop/view.h>
 
 #include "record/recording.h"
+#include "view/hist.h"
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t len);
 
@@ -57,8 +58,9 @@ static char *show(struct wfg *g, size_t *len)
 		abort();
 	view_report(out, g, &f, &opts);
 	view_json(out, g, &f, &opts);
-	view_folded(out, g, FOLDED_WAIT);
-	view_folded(out, g, FOLDED_HOLD);
+	view_folded(out, g, WHICH_WAIT);
+	view_folded(out, g, WHICH_HOLD);
+	view_hist_holds(out, g);
 	for (size_t i = 0; i < f.n; i++)
 		view_begun(out, g, &f.f[i]);
 	for (size_t i = 0; i < wfg_nr_ends(g); i++)

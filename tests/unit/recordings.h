@@ -86,7 +86,7 @@ static inline char *all_views(const struct wfg *g)
 	assert_int_equal(diagnose(g, &f), 0);
 	assert_int_equal(view_report(out, g, &f, &opts), 0);
 	assert_int_equal(view_json(out, g, &f, &opts), 0);
-	assert_int_equal(view_folded(out, g, FOLDED_WAIT), 0);
+	assert_int_equal(view_folded(out, g, WHICH_WAIT), 0);
 	assert_int_equal(fclose(out), 0);
 	findings_free(&f);
 	return text;

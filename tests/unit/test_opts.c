@@ -129,13 +129,15 @@ static void folded_stacks(void **state)
 
 	(void)state;
 	assert_int_equal(parse(&o, "--folded", NULL), OPTS_RUN);
-	assert_int_equal(o.folded, FOLDED_WAIT);
+	assert_int_equal(o.folded, WHICH_WAIT);
 	assert_int_equal(parse(&o, "--folded=hold", NULL), OPTS_RUN);
-	assert_int_equal(o.folded, FOLDED_HOLD);
+	assert_int_equal(o.folded, WHICH_HOLD);
 	assert_int_equal(parse(&o, "--folded=all", NULL), STATUS_ERROR);
 	assert_said("--folded=all: it is wait or hold");
 	assert_int_equal(parse(&o, "--hist", "-rx", NULL), OPTS_RUN);
-	assert_true(o.hist);
+	assert_int_equal(o.hist, WHICH_WAIT);
+	assert_int_equal(parse(&o, "--hist=hold", NULL), OPTS_RUN);
+	assert_int_equal(o.hist, WHICH_HOLD);
 }
 
 static void usage_errors(void **state)
@@ -221,7 +223,7 @@ static void watching(void **state)
 			 OPTS_RUN);
 	assert_int_equal(o.duration_ns, 90000000000ULL);
 	assert_int_equal(o.count, 3);
-	assert_int_equal(o.stuck_ns, 10000000000ULL);
+	assert_int_equal(o.stuck_ns, 60000000000ULL);
 	assert_int_equal(o.interval_ns, 1000000000ULL);
 	assert_true(o.follow && opts_watch(&o));
 	assert_int_equal(parse(&o, "--until-stuck=250ms", "--interval=100ms", NULL), OPTS_RUN);
@@ -309,6 +311,8 @@ static void not_together(void **state)
 		{ "--recorder=d", "-J" },   { "--keep-size=2M", "-J" },
 		{ "--hist", "-J" },         { "--hist", "-e" },
 		{ "--follow", "--hist" },   { "--check", "--hist" },
+		{ "--hist=hold", "-J" },    { "--check", "--hist=hold" },
+		{ "--max-stacks=1", "-J" }, { "--no-pins", "--max-stacks=1" },
 		{ "--interval=1s", "-J" },  { "--image-write=x", "-d1s" },
 	};
 	struct opts o;

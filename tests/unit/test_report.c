@@ -498,7 +498,7 @@ static void folded(void **state)
 	s->waiter.ustack = (struct fact_stack){ user, 2, NULL };
 	memcpy(s->waiter.comm, "a;b\n", 5);
 	scene_link(s);
-	assert_int_equal(view_folded(out, s->g, FOLDED_WAIT), 0);
+	assert_int_equal(view_folded(out, s->g, WHICH_WAIT), 0);
 	assert_int_equal(fclose(out), 0);
 	assert_string_equal(text, "a_b\\x0a;main;f_g_h;do_sys_truncate;?;schedule 854100000\n");
 	free(text);
@@ -530,7 +530,7 @@ static void folded_holds(void **state)
 	scene_hold(s, unknown, rel, 2);
 	scene_hold(s, candidate, rel, 2);
 	scene_link(s);
-	assert_int_equal(view_folded(out, s->g, FOLDED_HOLD), 0);
+	assert_int_equal(view_folded(out, s->g, WHICH_HOLD), 0);
 	assert_int_equal(fclose(out), 0);
 	assert_non_null(strstr(text, "reader;vfs_read;pipe_read;[vmsplice] 3000000\n"));
 	assert_non_null(strstr(text, "writer;[vmsplice] 3000000\n"));
@@ -576,6 +576,30 @@ static void histogram(void **state)
 	free(text);
 }
 
+static void histogram_of_holds(void **state)
+{
+	struct scene *s = *state;
+	struct fact_hold pipe = make_pipe("pipe:[88123]"), other = make_pipe("pipe:[88124]");
+	struct fact_hold maybe = make_pipe("pipe:[88125]"), nobody = make_pipe("pipe:[88126]");
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	pipe.held_ns = 61 * SECOND;
+	maybe.confidence = CONF_CANDIDATE;
+	scene_hold(s, pipe, NULL, 0);
+	scene_hold(s, other, NULL, 0);
+	scene_hold(s, maybe, NULL, 0);
+	nobody.how = HOW_ZEROCOPY;
+	nobody.held_ns = SECOND;
+	scene_hold(s, nobody, NULL, 0);
+	scene_link(s);
+	assert_int_equal(view_hist_holds(out, s->g), 0);
+	assert_int_equal(fclose(out), 0);
+	assert_golden("golden", "hist-holds", text);
+	free(text);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -600,6 +624,7 @@ int main(void)
 		TEST(folded),
 		TEST(folded_holds),
 		TEST(histogram),
+		TEST(histogram_of_holds),
 		TEST(nothing_found_but_lost),
 		TEST(several_waits),
 		TEST(quiet_prints_verdicts_only),

@@ -99,6 +99,23 @@ class Full(WithVerdict):
               [{"kind": "lost", "count": 2, "where": "references taken (map full)"}])
 
 
+class FullOfStacks(Full):
+    """A stack that finds no room is counted, and who took the reference is told without it."""
+
+    def __init__(self):
+        super().__init__()
+        self.holder = "taken-stacks-full"
+
+    def prove(self, session, stage, log_name):
+        with Watch(session, "--max-stacks", "1").hooked() as watch:
+            for _ in range(2):  # by one way
+                stage.start("hold_pipe", stage.path, INDEX)
+            AsyncIO("aio").start(stage, INDEX)
+            document = watch.stop()
+        check("losses", document["coverage"]["losses"],
+              [{"kind": "lost", "count": 1, "where": "stacks of references taken (map full)"}])
+
+
 class Hidden(Taken):
     """No look finds this I/O, as if its driver kept it in its own way: only hooks name its task."""
     hidden = ("--without", "blockdev_superblock", "--search", "off")
@@ -117,4 +134,4 @@ class Hidden(Taken):
 
 def taken():
     return [Taken("taken", [PipeHolder()]), Taken("taken-nfs", [NfsWrite()]),
-            Hidden("taken-hidden", [AsyncIO("aio")]), Full()]
+            Hidden("taken-hidden", [AsyncIO("aio")]), Full(), FullOfStacks()]
