@@ -586,7 +586,12 @@ u64 cgroup_of_io(struct snap *s, u64 task);          /* the one that its I/O is 
 u64 cgroup_of_task(struct snap *s, u64 task);        /* struct cgroup; 0 unknown */
 
 /* --- locks.c */
-enum klock_kind { KLOCK_RWSEM = 0, KLOCK_MUTEX, KLOCK_KINDS, KLOCK_VMA = KLOCK_KINDS };
+enum klock_kind {
+	KLOCK_RWSEM = 0,
+	KLOCK_MUTEX,
+	KLOCK_KINDS,             /* that have a queue of waiters */
+	KLOCK_VMA = KLOCK_KINDS, /* see vma_locks.c */
+};
 
 struct klock {
 	u64 addr; /* of KLOCK_VMA: the vm_area_struct, in which the lock is a count */
