@@ -22,6 +22,7 @@ class Session:
             self.tool = shutil.copy(tool, self.TOOL)
         self.stuck = []  # tasks that scenarios left in a wait which nothing can end
         self.took = 0    # seconds of the last run of the tool
+        self.freed = ()  # kinds of BPF objects of which nothing may stay
 
     def daxtrace(self, *options, by=(), stdout=subprocess.PIPE):
         start = time.monotonic()
@@ -31,6 +32,7 @@ class Session:
         return done.returncode, done.stdout, done.stderr
 
     def run(self, scenario, fstype):
+        self.freed = getattr(scenario, "freed_of_bpf", tuple(st.BPF_GET_NEXT_ID))
         scenario.run(self, fstype)
 
     def begin(self, scenario, stage):
@@ -51,8 +53,8 @@ class Session:
         except ValueError:
             raise Mismatch(f"daxtrace: status {status}, no JSON: {errors.strip()[-300:]}") from None
         bad = verdict.check(document, status, truths, self.stuck)
-        if not st.poll(lambda: st.bpf_objects() <= before, 2):
-            bad.append(f"left in the kernel: {sorted(st.bpf_objects() - before)}")
+        if not st.poll(lambda: not st.bpf_left(before, self.freed), 2):
+            bad.append(f"left in the kernel: {st.bpf_left(before, self.freed)}")
         if bad:
             raise Mismatch("; ".join(bad))
         return document

@@ -305,6 +305,11 @@ def bpf_objects():
     return found
 
 
+def bpf_left(before, kinds=tuple(BPF_GET_NEXT_ID)):
+    """Those of these kinds that have come since."""
+    return sorted(found for found in bpf_objects() - before if found[0] in kinds)
+
+
 def bpftool_ids(word):
     """The ids that `bpftool WORD show` lists; Ubuntu's wants the path of one of its kernels."""
     tool = (glob.glob("/usr/lib/linux*tools*/*/bpftool") or ["bpftool"])[-1]

@@ -69,13 +69,10 @@ class Watch:
             raise Mismatch(f"status {status}: {errors}")
         return json.loads(out)
 
-    def left(self, kinds):
-        return sorted(found for found in st.bpf_objects() - self.before if found[0] in kinds)
-
-    def must_be_gone(self, kinds=tuple(st.BPF_GET_NEXT_ID)):
+    def must_be_gone(self, *kinds):
         """The kernel may take its time, but nothing stays."""
-        if not st.poll(lambda: not self.left(kinds)):
-            raise Mismatch(f"the watch left {self.left(kinds)}")
+        if not st.poll(lambda: not st.bpf_left(self.before, *kinds)):
+            raise Mismatch(f"the watch left {st.bpf_left(self.before, *kinds)}")
 
     def __exit__(self, *_):
         if self.process.poll() is None:

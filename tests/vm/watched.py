@@ -8,7 +8,6 @@ recorded must give the same document.
 import json
 
 import boot
-import stage as st
 import verdict
 from recorded import same
 from stage import Mismatch, Unavailable
@@ -31,12 +30,10 @@ class Session(boot.Session):
         self.early = None  # the watch that has begun, until it is asked
         self.from_early = False  # whether the last document is of such a watch
         self.watched = 0  # documents of watches
-        self.freed = ()  # kinds of BPF objects of which nothing may stay
 
     def run(self, scenario, fstype):
         self.early, self.watched = None, 0
-        self.freed = getattr(scenario, "freed_of_bpf", tuple(st.BPF_GET_NEXT_ID))
-        scenario.run(self, fstype)
+        super().run(scenario, fstype)
         if not self.watched:
             raise Unavailable("it asks for nothing that a watch could tell")
 
