@@ -29,7 +29,9 @@ int peek(void *ctx)
 	u32 i;
 
 	self = bpf_get_current_task();
-	/* masks, not branches: with branches the verifier's work grows with the square of the loop */
+	/*
+	 * masks, not branches: with branches the verifier's work grows with the square of the loop
+	 */
 	for (i = 0; i < PEEK_BATCH; i++) {
 		struct peek_req *r = &reqs[i];
 		u32 off = r->off & (PEEK_OUT - 1), len = r->len & PEEK_LEN_MAX;

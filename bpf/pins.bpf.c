@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Who takes references of fsdax pages. mm/gup.c has one function that takes them for a page table
- * entry and one for what a fast walk found; all of O_DIRECT, vmsplice(2), zero-copy sockets, KVM and
- * drivers go through these. Any other page leaves them after two compares. Releases are hooked
+ * entry and one for what a fast walk found; all of O_DIRECT, vmsplice(2), zero-copy sockets, KVM
+ * and drivers go through these. Any other page leaves them after two compares. Releases are hooked
  * where no other page comes by: up to 6.14 all of them, from 6.15 on only the last one. What was
  * released unseen shows in the page's own count, when the next one is taken or at the next look.
  * Nothing is streamed: what is known of a page stays in a map.
@@ -95,8 +95,9 @@ static __always_inline void start_again(struct pin_page *p, const struct pin_cou
 }
 
 /*
- * In a function of its own, as the entry takes half of the stack. Not in a map for each CPU: where the
- * kernel is preemptible, so is a program of a trampoline, and another task of the CPU may run it.
+ * In a function of its own, as the entry takes half of the stack. Not in a map for each CPU: where
+ * the kernel is preemptible, so is a program of a trampoline, and another task of the CPU may run
+ * it.
  */
 static __noinline int add_entry(u64 *key, const struct pin_counts *now)
 {
@@ -280,8 +281,8 @@ static __noinline int forget(u64 page)
 HOOK(take_page, take(regs, a0, 1, a1))
 /*
  * struct page *try_grab_compound_head(struct page *, int refs, unsigned flags), up to 5.16; struct
- * folio *try_grab_folio(struct page *, int, unsigned); from 6.11 on that is try_grab_folio_fast(), and
- * int try_grab_folio(struct folio *, int, unsigned) takes for an entry
+ * folio *try_grab_folio(struct page *, int, unsigned); from 6.11 on that is try_grab_folio_fast(),
+ * and int try_grab_folio(struct folio *, int, unsigned) takes for an entry
  */
 HOOK(take_pages, take(regs, a0, a1, a2))
 HOOK(take_folio, take(regs, a0, a1, a2))

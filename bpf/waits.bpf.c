@@ -224,8 +224,8 @@ static __always_inline int scanned(void *ctx, struct address_space *mapping, str
 
 /*
  * A loop that is left before the page is idle. Nothing when it was left because none is busy: then
- * the entry is gone already. Who cannot sleep with its locks held returns -ERESTARTSYS and is called
- * again (xfs_ilock2_io_mmap()): that wait goes on, and user space tells when it does not.
+ * the entry is gone already. Who cannot sleep with its locks held returns -ERESTARTSYS and is
+ * called again (xfs_ilock2_io_mmap()): that wait goes on, and user space tells when it does not.
  */
 static __always_inline int left(s32 result, bool may_return)
 {
@@ -247,8 +247,8 @@ static __always_inline int left(s32 result, bool may_return)
 }
 
 /*
- * xfs_ilock2_io_mmap() asks once more for the count of the page that the scan has found busy, and goes
- * on when it is idle by then: of such an end no scan has told.
+ * xfs_ilock2_io_mmap() asks once more for the count of the page that the scan has found busy, and
+ * goes on when it is idle by then: of such an end no scan has told.
  */
 static __always_inline int left_both(s32 result)
 {

@@ -15,7 +15,9 @@ enum {
 	STATUS_NOPERM = 3,  /* a privilege is missing */
 };
 
-/* Why something was refused: what the user reads on stderr. Filled once, printed once, at the top. */
+/*
+ * Why something was refused: what the user reads on stderr. Filled once, printed once, at the top.
+ */
 struct refusal {
 	int status;            /* exit status; STATUS_OK: nothing was refused */
 	char cause[320];       /* "missing CAP_BPF and CAP_PERFMON" */

@@ -61,7 +61,9 @@ struct finding {
 	u32 nr_advice;
 	struct sentences notes; /* what does not help, and why */
 	struct cycle cycle;     /* of a deadlock; n is 0 for others */
-	/* The first wait with a finding on the same tasks in a circle; itself if it is the first. */
+	/*
+	 * The first wait with a finding on the same tasks in a circle; itself if it is the first.
+	 */
 	const struct wfg_wait *cycle_of;
 };
 

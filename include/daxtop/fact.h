@@ -6,8 +6,8 @@
  * Facts are plain data. Pointers in them are valid only during the call that hands the fact over;
  * whoever keeps a fact copies what it needs. Facts refer to each other by id: the kernel address
  * of the object (task_struct, inode, head struct page), which is unique while the object lives.
- * A fact may arrive before the facts it refers to. Which members are pointers is known in one place,
- * src/util/fact_visit.c.
+ * A fact may arrive before the facts it refers to. Which members are pointers is known in one
+ * place, src/util/fact_visit.c.
  *
  * Strings come from the kernel and are hostile: any byte but NUL may occur. Views sanitise.
  */
@@ -220,9 +220,9 @@ struct fact_wait {
 	bool spins;         /* never sleeps but looks at the page again and again, in state R */
 	bool interruptible; /* TASK_INTERRUPTIBLE: any signal ends the sleep */
 	/*
-	 * Number of the lock, which fact_hold.lock has, too; 0 unknown. ON_LOCK: its address, if page
-	 * faults have it; ON_ENTRY_LOCK: one that is made up of the address_space and the index;
-	 * ON_LEASE: the address of the file's struct file_lock_context.
+	 * Number of the lock, which fact_hold.lock has, too; 0 unknown. ON_LOCK: its address, if
+	 * page faults have it; ON_ENTRY_LOCK: one that is made up of the address_space and the
+	 * index; ON_LEASE: the address of the file's struct file_lock_context.
 	 */
 	u64 lock;
 	u64 index;    /* ON_ENTRY_LOCK, lock known: first page of the entry in its file */
@@ -240,8 +240,8 @@ struct fact_releaser {
 	bool receives;   /* has no descriptor yet: it is in flight to a socket of the task */
 	bool registered; /* has no descriptor: it is registered with an io_uring of the task */
 	/*
-	 * It has the file open as well. At exit that is closed before the object goes, and may sleep
-	 * for the inode lock that the waiter keeps: fuse_flush(), up to v6.15.
+	 * It has the file open as well. At exit that is closed before the object goes, and may
+	 * sleep for the inode lock that the waiter keeps: fuse_flush(), up to v6.15.
 	 */
 	bool exit_waits;
 };
@@ -262,8 +262,8 @@ struct fact_hold {
 	const char *limit;       /* cgroup whose limit holds the I/O back, a path; NULL none */
 	const char *limit_by;    /* what limit that is: "io.max", "io.cost"; NULL none */
 	/*
-	 * fact_task.id of whom alone can answer the I/O, of a lock: that its holder waits for; 0 none,
-	 * or unknown. server_likely: that it is busy with this I/O was not seen.
+	 * fact_task.id of whom alone can answer the I/O, of a lock: that its holder waits for; 0
+	 * none, or unknown. server_likely: that it is busy with this I/O was not seen.
 	 */
 	u64 server;
 	bool server_likely;
@@ -286,7 +286,9 @@ struct fact_hold {
 	bool undelivered; /* outbound: the other end is on this machine and has read all it got */
 	const struct fact_releaser *releasers; /* nr entries; may be none */
 	u32 nr_releasers;
-	/* The following only from a trace: who took the references, which needs not have them now. */
+	/*
+	 * The following only from a trace: who took the references, which needs not have them now.
+	 */
 	u32 taker_pid, taker_tid; /* in the init pid namespace; 0 unknown */
 	char taker_comm[FACT_COMM_LEN + 1];
 	struct fact_stack kstack; /* where the first of them was taken */
@@ -317,7 +319,10 @@ struct fact_queued {
 	const char *lock; /* "i_rwsem"; NULL unknown */
 	u64 on;           /* fact_lock.id; 0: only wait is known */
 	bool shared;      /* it wants the lock for reading */
-	/* fact_task.id that is first in the queue, and wants for writing what others have for reading */
+	/*
+	 * fact_task.id that is first in the queue, and wants for writing what others have for
+	 * reading
+	 */
 	u64 after; /* 0 none */
 };
 

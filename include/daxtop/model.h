@@ -119,8 +119,8 @@ const struct wfg_page *wfg_page(const struct wfg *g, size_t i);
 /* How many of the page's holds are more than candidates: they are the first ones. */
 u32 wfg_page_holders(const struct wfg_page *page);
 /*
- * Whether somebody refers to the page, page table entries aside; with --before-unbind, where each of
- * them matters, with these.
+ * Whether somebody refers to the page, page table entries aside; with --before-unbind, where each
+ * of them matters, with these.
  */
 bool wfg_page_is_held(const struct wfg *g, const struct wfg_page *page);
 /* Byte offset of the page in its file; FACT_UNKNOWN when its index is. */

@@ -35,9 +35,9 @@ enum view_which { WHICH_NONE = 0, WHICH_WAIT, WHICH_HOLD };
 /*
  * Stacks, one on a line, as flamegraph.pl reads them: command, user and kernel frames from the
  * outermost to the innermost, and a number of microseconds. Those of the waiters, and how long they
- * have slept; or those of all who can release a page, with the mechanism as the innermost frame, and
- * how long it has been held. What is of unknown age, or only a candidate, is left out. 0, -ENOMEM or
- * -errno of the stream.
+ * have slept; or those of all who can release a page, with the mechanism as the innermost frame,
+ * and how long it has been held. What is of unknown age, or only a candidate, is left out. 0,
+ * -ENOMEM or -errno of the stream.
  */
 int view_folded(FILE *out, const struct wfg *g, enum view_which which);
 

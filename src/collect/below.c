@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What keeps a bio that is in no queue. A device that is made of others need not hand it on: dm-crypt
- * writes a copy, dm-snapshot saves first what is overwritten, dm-thin takes space from a pool. Until
- * that is done the bio is in a list of its own; but what is to be done is I/O to a device below, and
- * if that does not answer, it can be seen there.
+ * What keeps a bio that is in no queue. A device that is made of others need not hand it on:
+ * dm-crypt writes a copy, dm-snapshot saves first what is overwritten, dm-thin takes space from a
+ * pool. Until that is done the bio is in a list of its own; but what is to be done is I/O to a
+ * device below, and if that does not answer, it can be seen there.
  */
 #include <errno.h>
 #include <stdlib.h>

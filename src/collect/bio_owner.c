@@ -89,9 +89,9 @@ static bool read_kiocb(struct snap *s, u64 iocb, u64 *file, u64 *complete)
 }
 
 /*
- * A filesystem above another one, as overlayfs or FUSE with passthrough, asks that with a kiocb of its
- * own: struct backing_aio (fs/backing-file.c), until v6.8 ovl_aio_req (fs/overlayfs/file.c), has the one
- * that it was asked with in its next word, or since v5.15 in the one behind a counter.
+ * A filesystem above another one, as overlayfs or FUSE with passthrough, asks that with a kiocb of
+ * its own: struct backing_aio (fs/backing-file.c), until v6.8 ovl_aio_req (fs/overlayfs/file.c),
+ * has the one that it was asked with in its next word, or since v5.15 in the one behind a counter.
  */
 static u64 kiocb_above(struct snap *s, u64 iocb)
 {

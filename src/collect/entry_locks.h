@@ -24,8 +24,9 @@ bool entry_is_locked(struct snap *s, const struct kwait *w, u64 *entry);
 u64 fault_file(struct snap *s, const struct ktask *t);
 
 /*
- * Where the lock is that a task which sleeps in a page fault of a DAX file keeps for it, shared: that of
- * its vma, as vma_lock() says, or the mmap_lock of its mm_struct. 0: it is in no such fault, or let go.
+ * Where the lock is that a task which sleeps in a page fault of a DAX file keeps for it, shared:
+ * that of its vma, as vma_lock() says, or the mmap_lock of its mm_struct. 0: it is in no such
+ * fault, or let go.
  */
 u64 fault_lock(struct snap *s, struct ktask *t);
 

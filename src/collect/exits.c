@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Whether the end of a task releases what it has open. An exit closes all descriptors first, and lets
- * go of what they led to afterwards (____fput() is task work). Where closing a file flushes it, as in
- * FUSE, that may need the inode lock. A truncate keeps this lock while it waits: so the exit sleeps
- * and never gets to what the truncate waits for, in whatever order the descriptors are.
+ * Whether the end of a task releases what it has open. An exit closes all descriptors first, and
+ * lets go of what they led to afterwards (____fput() is task work). Where closing a file flushes
+ * it, as in FUSE, that may need the inode lock. A truncate keeps this lock while it waits: so the
+ * exit sleeps and never gets to what the truncate waits for, in whatever order the descriptors are.
  */
 #include "collect/snap.h"
 

@@ -223,7 +223,10 @@ void file_tell(struct snap *s, u64 inode)
 	snap_emit(s, &f);
 }
 
-/* "dm-0 (slow)": the disk's name, and what device-mapper calls it; NULL when sysfs does not know it. */
+/*
+ * "dm-0 (slow)": the disk's name, and what device-mapper calls it; NULL when sysfs does not know
+ * it.
+ */
 static const char *named_device(struct snap *s, u32 major, u32 minor)
 {
 	char path[64], *uevent, *name, *dm;
@@ -258,7 +261,10 @@ const char *file_fstype(struct snap *s, u64 inode)
 	return kmem_get(s->k, inode, KF_INODE_SB, &sb) ? NULL : fstype_of(s, sb);
 }
 
-/* Up to v6.6 overlayfs has the file below open by the name of its own, fs/open.c open_with_fake_path(). */
+/*
+ * Up to v6.6 overlayfs has the file below open by the name of its own, fs/open.c
+ * open_with_fake_path().
+ */
 static u64 name_of_inode(struct snap *s, u64 dentry, u64 inode)
 {
 	u64 of, real;
@@ -514,9 +520,9 @@ bool waiter_knows_file(struct snap *s, struct ktask *t, u64 inode)
 }
 
 /*
- * The wait loops keep the inode, or its address_space, in registers that deeper frames saved. Another
- * inode may be in what an earlier user of the stack left there, so the one that is there most counts.
- * An inode is recognised by i_mapping pointing at its own i_data.
+ * The wait loops keep the inode, or its address_space, in registers that deeper frames saved.
+ * Another inode may be in what an earlier user of the stack left there, so the one that is there
+ * most counts. An inode is recognised by i_mapping pointing at its own i_data.
  */
 u64 file_of_waiter(struct snap *s, struct ktask *t)
 {

@@ -279,8 +279,8 @@ static void attach_all(struct hooks *h)
 }
 
 /*
- * The types of kernel and modules were megabytes, which the C library keeps for later: in the resident
- * set, and each child that reads a file for us would copy their page tables.
+ * The types of kernel and modules were megabytes, which the C library keeps for later: in the
+ * resident set, and each child that reads a file for us would copy their page tables.
  */
 static void forget_types(void)
 {

@@ -2,8 +2,8 @@
 /*
  * Who sleeps for the invalidate lock of a DAX file because of a page fault. A fault keeps it shared
  * for as long as it is in fs/dax.c; who truncates the file takes it exclusively before it looks for
- * busy pages, and again after each one that it has waited for. With a fault that cannot go on neither
- * comes to an end, though no page is waited for.
+ * busy pages, and again after each one that it has waited for. With a fault that cannot go on
+ * neither comes to an end, though no page is waited for.
  *
  * The kernel does not keep who has a lock shared, but how many: where as many faults of the file
  * sleep, these are all of them.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Whom an object belongs to whose kind is not known here. What holds a page for somebody mostly has a
- * pointer to him, or is known to something that has: his open file or socket, himself, his memory or
- * his table of descriptors. That is no proof, so who is found like this is never named exact.
+ * Whom an object belongs to whose kind is not known here. What holds a page for somebody mostly has
+ * a pointer to him, or is known to something that has: his open file or socket, himself, his memory
+ * or his table of descriptors. That is no proof, so who is found like this is never named exact.
  */
 #include "collect/strays.h"
 

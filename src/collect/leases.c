@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Who sleeps until a lease of a DAX file is given back, and who has it. __break_lease() makes a lock
- * of its own, which names the one that it waits for, and sleeps in the queue of that lock: the entry
- * lies on the sleeper's stack. All leases of a file, the layouts that the NFS server gave out and
- * delegations with them, are in one list.
+ * Who sleeps until a lease of a DAX file is given back, and who has it. __break_lease() makes a
+ * lock of its own, which names the one that it waits for, and sleeps in the queue of that lock: the
+ * entry lies on the sleeper's stack. All leases of a file, the layouts that the NFS server gave out
+ * and delegations with them, are in one list.
  */
 #include <errno.h>
 #include <stdlib.h>

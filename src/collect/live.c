@@ -222,7 +222,8 @@ static int live_symbolize(struct kmem *k, const u64 *addrs, char **names, size_t
 
 /*
  * In a child with a deadline: an attribute may wait for a lock that a hung task keeps. Names and
- * numbers of the kernel itself do not, and a fork for each would be most of what an idle look costs.
+ * numbers of the kernel itself do not, and a fork for each would be most of what an idle look
+ * costs.
  */
 static char *live_read_file(struct kmem *k, const char *path)
 {

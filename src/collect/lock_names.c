@@ -2,8 +2,8 @@
 /*
  * What a lock is: its address is compared with those of the locks in objects that are known: open
  * files and their inodes, superblocks, address spaces, pipes. An inode that no task has open, such
- * as that of a directory, lies in the same slab cache as one that is known, as far from the start of
- * its object. Nothing is taken for an object because it might look like one.
+ * as that of a directory, lies in the same slab cache as one that is known, as far from the start
+ * of its object. Nothing is taken for an object because it might look like one.
  */
 #include <sys/stat.h>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Which lock a task sleeps for, and who has it. A task that waits for a rw_semaphore or a mutex has
- * a waiter structure on its own stack, linked into the lock. Newer kernels say in the task where the
- * lock is; on the others the stack is searched for the structure, which leads to the lock. Either
- * way it counts only when it is so from both sides: the lock's queue has to name the task.
+ * a waiter structure on its own stack, linked into the lock. Newer kernels say in the task where
+ * the lock is; on the others the stack is searched for the structure, which leads to the lock.
+ * Either way it counts only when it is so from both sides: the lock's queue has to name the task.
  *
  * Locks of PREEMPT_RT are others: see rt_locks.c.
  */
@@ -88,7 +88,9 @@ static int walk_list(struct snap *s, const struct klock *lock, lock_waiter_fn fn
 			return -E2BIG;
 		if (kmem_getv(s->k, g, 3) || g[0].err || g[1].err)
 			return -EFAULT;
-		/* woken meanwhile, or this is no queue but some long list; few tasks are that new */
+		/*
+		 * woken meanwhile, or this is no queue but some long list; few tasks are that new
+		 */
 		t = task_find(s, g[0].val);
 		if (t ? !task_stack_holds(s, t, at) : ++unknown > UNKNOWN_MAX)
 			return -EFAULT;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Clients of the kernel's NFS server, to which it gives delegations and layouts. nfsd is a module and
- * in no BTF that is at hand, so its objects are recognised by what is in them; the comments name the
- * structs, fs/nfsd/state.h, 5.10 to 7.3.
+ * Clients of the kernel's NFS server, to which it gives delegations and layouts. nfsd is a module
+ * and in no BTF that is at hand, so its objects are recognised by what is in them; the comments
+ * name the structs, fs/nfsd/state.h, 5.10 to 7.3.
  */
 #include <arpa/inet.h>
 #include <ctype.h>

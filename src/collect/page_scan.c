@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Looks at the reference count of every struct page of a range. The struct pages of 1 TiB are 16 GiB:
- * so a page that is idle, or only mapped, costs two compares in a copy of many, and nothing else.
- * The tails of a folio have a count of 0 and are idle in the only model that has folios here.
+ * Looks at the reference count of every struct page of a range. The struct pages of 1 TiB are 16
+ * GiB: so a page that is idle, or only mapped, costs two compares in a copy of many, and nothing
+ * else. The tails of a folio have a count of 0 and are idle in the only model that has folios here.
  */
 #include "collect/page_scan.h"
 
@@ -48,7 +48,8 @@ static bool is_large(const struct kmem *k, const char *page)
 
 /*
  * References by page table entries, where they count as such. A folio keeps their number in its
- * second struct page; where that was not read it is 0, and the page is found though it is mapped only.
+ * second struct page; where that was not read it is 0, and the page is found though it is mapped
+ * only.
  */
 static s64 mapped(const struct kmem *k, const char *page, const char *end)
 {

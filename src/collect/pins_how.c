@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* By what mechanism a reference was taken: the functions of the kernel between the task and mm/gup.c. */
+/*
+ * By what mechanism a reference was taken: the functions of the kernel between the task and
+ * mm/gup.c.
+ */
 #include <string.h>
 
 #include "collect/pins.h"

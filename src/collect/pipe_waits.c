@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Tasks that sleep because a pipe is full, or empty: they go on when one that has the other end open
- * reads, or writes. Which pipe it is, the descriptor says that the task gave to its system call; and
- * the pipe's address is on its stack.
+ * Tasks that sleep because a pipe is full, or empty: they go on when one that has the other end
+ * open reads, or writes. Which pipe it is, the descriptor says that the task gave to its system
+ * call; and the pipe's address is on its stack.
  */
 #include <stdlib.h>
 #include <sys/stat.h>

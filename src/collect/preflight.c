@@ -227,7 +227,9 @@ int preflight_at(const char *root, u64 caps, fact_sink_fn sink, void *arg, struc
 	return why->status == STATUS_OK ? 0 : -1;
 }
 
-/* The kernel's own answer, not a uid: root may have dropped them, a user may have been given them. */
+/*
+ * The kernel's own answer, not a uid: root may have dropped them, a user may have been given them.
+ */
 static u64 effective_capabilities(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Locks of a kernel with PREEMPT_RT, whose mutex and rw_semaphore are built on rt_mutex. Who sleeps
- * for a rt_mutex names in task_struct.pi_blocked_on a structure on its own stack, which is a node of
- * the lock's tree of waiters and names the lock.
+ * for a rt_mutex names in task_struct.pi_blocked_on a structure on its own stack, which is a node
+ * of the lock's tree of waiters and names the lock.
  *
- * Of a rw_semaphore, readers are counted beside the rt_mutex, and a writer has the rt_mutex as long as
- * it has the lock. While there are still readers it has the rt_mutex already, and sleeps without such
- * a structure: its stack leads to the lock, and the lock back to it. New readers pass a writer that
- * still waits, so they queue only behind one that has the lock (kernel/locking/rwbase_rt.c).
+ * Of a rw_semaphore, readers are counted beside the rt_mutex, and a writer has the rt_mutex as long
+ * as it has the lock. While there are still readers it has the rt_mutex already, and sleeps without
+ * such a structure: its stack leads to the lock, and the lock back to it. New readers pass a writer
+ * that still waits, so they queue only behind one that has the lock (kernel/locking/rwbase_rt.c).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -271,8 +271,8 @@ static bool is_queued(struct snap *s, u64 rtmutex, u64 waiter)
 }
 
 /*
- * What a rt_mutex is part of. Where the function that was called is not known, such as for the lock of
- * a futex, it is a rw_semaphore if the count before it says that a writer has it.
+ * What a rt_mutex is part of. Where the function that was called is not known, such as for the lock
+ * of a futex, it is a rw_semaphore if the count before it says that a writer has it.
  */
 static enum klock_kind kind_of(struct snap *s, enum call call, u64 rtmutex)
 {
@@ -299,7 +299,9 @@ static int by_waiter(struct snap *s, const struct ktask *t, u64 waiter, struct k
 	return 0;
 }
 
-/* Whether one of the words where a task called the scheduler is in a function that gets a lock so. */
+/*
+ * Whether one of the words where a task called the scheduler is in a function that gets a lock so.
+ */
 static bool has_called(struct snap *s, const u64 *words, u32 n, enum call call)
 {
 	for (u32 i = 0; i < n && i < NEAR; i++)

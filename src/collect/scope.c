@@ -26,8 +26,8 @@ struct mount {
 static const char no_scope[] = "it is not known which filesystem is meant";
 
 /*
- * "BEFORE PATH" as a person may paste it into a shell: quoted if need be, and not at all when quotes
- * do not suffice, as a name may be made to be pasted.
+ * "BEFORE PATH" as a person may paste it into a shell: quoted if need be, and not at all when
+ * quotes do not suffice, as a name may be made to be pasted.
  */
 static void make_command(char *command, size_t len, const char *before, const char *path)
 {
@@ -120,7 +120,9 @@ static bool take_mount(char *line, const struct scope_member *m, struct mount *m
 		return false;
 	if (sscanf(rest, " - %31s %*s %1023s", mnt->fstype, options) < 1)
 		return false;
-	/* virtiofs leaves it to its server, file by file, unless an option says otherwise (v5.17) */
+	/*
+	 * virtiofs leaves it to its server, file by file, unless an option says otherwise (v5.17)
+	 */
 	mnt->dax = options_dax(options) ||
 		   (!strcmp(mnt->fstype, "virtiofs") && !strstr(options, "dax=never"));
 	return true;

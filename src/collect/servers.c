@@ -55,7 +55,9 @@ static void take_process(struct kserver *server, const struct ktask *t)
 
 /* --- nbd */
 
-/* struct nbd_sock begins with a struct socket, which is known by its sock that points back at it. */
+/*
+ * struct nbd_sock begins with a struct socket, which is known by its sock that points back at it.
+ */
 static u64 sock_of_connection(struct snap *s, u64 nbd_sock)
 {
 	u64 socket, sk, back;

@@ -229,7 +229,9 @@ void snap_saw(struct snap *s, u64 addr, u64 len);
 bool snap_has_seen(const struct snap *s, u64 addr);
 void snap_lost(struct snap *s, enum fact_loss_kind kind, const char *where, u64 count);
 void snap_probe(struct snap *s, const char *name, enum fact_probe_state state, const char *costs);
-/* Missing, with what it costs, where the kernel does not show what it lacks; ok where that is NULL. */
+/*
+ * Missing, with what it costs, where the kernel does not show what it lacks; ok where that is NULL.
+ */
 void snap_probe_needs(struct snap *s, const char *name, const char *lacks, const char *costs);
 /* A text in the snapshot's arena, printf style; "" and s->err set without memory. */
 const char *snap_text(struct snap *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -347,7 +349,10 @@ void file_tell(struct snap *s, u64 inode);
 bool file_is_used(struct snap *s, u64 inode);
 /* Text that names what a file descriptor leads to: "/path (ext4)", "dm-0 (slow)". */
 const char *file_describe(struct snap *s, u64 file);
-/* Fills in target, what I/O to a file goes to, and the device that has to answer, as far as is seen. */
+/*
+ * Fills in target, what I/O to a file goes to, and the device that has to answer, as far as is
+ * seen.
+ */
 void file_tell_target(struct snap *s, u64 file, struct fact_hold *h);
 /* "/path" of a file, as above without its filesystem; NULL unknown. */
 const char *file_path(struct snap *s, u64 file);
@@ -391,8 +396,8 @@ int fds_load(struct snap *s);
 void fds_free(struct kfds *f);
 /*
  * Every task that has a file with the inode open, each once, malloc'ed; files in flight count as
- * open in the tasks that can receive them, registered ones in those that have the io_uring. *via, unless NULL: one such socket, 0 none. They are
- * told. NULL when there are none.
+ * open in the tasks that can receive them, registered ones in those that have the io_uring. *via,
+ * unless NULL: one such socket, 0 none. They are told. NULL when there are none.
  */
 struct fact_releaser *fds_releasers(struct snap *s, u64 inode, u32 *n, u64 *via);
 /* The file of a descriptor of a task; 0 none. */
@@ -465,10 +470,15 @@ bool bio_has_refs(struct snap *s, const struct kbio *bio);
 u64 bio_disk(struct snap *s, const struct kbio *bio); /* gendisk of its device; 0 unknown */
 /* How long its request is under way, or since when it was submitted, ns; FACT_UNKNOWN. */
 u64 bio_age_ns(struct snap *s, const struct kbio *bio);
-/* Whether a task has submitted a bio, and its device does not let it come back: frames[0] says why. */
+/*
+ * Whether a task has submitted a bio, and its device does not let it come back: frames[0] says why.
+ */
 bool bio_submission_sleeps(const struct ktask *t);
 typedef int (*bio_fn)(void *arg, const struct kbio *bio);
-/* Calls fn for a chain of bios, to which the pointer at from leads; rq and cgroup as in struct kbio. */
+/*
+ * Calls fn for a chain of bios, to which the pointer at from leads; rq and cgroup as in struct
+ * kbio.
+ */
 int bio_chain_walk(struct snap *s, u64 from, u64 rq, u64 cgroup, bio_fn fn, void *arg);
 /* Whether {head, tail} are a bio_list of bios to a gendisk: the end of the chain is its tail. */
 bool bio_list_is(struct snap *s, u64 head, u64 tail, u64 disk);
@@ -494,7 +504,9 @@ u64 loop_file(struct snap *s, u64 disk);
 /* --- servers.c */
 /* Of a gendisk; rq: the request, 0 unknown. The task is told. */
 void disk_server(struct snap *s, u64 disk, u64 rq, struct kserver *ret);
-/* "nbd0 (nbd server a[1])": what the I/O goes to, with its server if that is known. NULL for NULL. */
+/*
+ * "nbd0 (nbd server a[1])": what the I/O goes to, with its server if that is known. NULL for NULL.
+ */
 const char *disk_target(struct snap *s, const char *target, const struct kserver *server);
 
 /* --- disks.c */
@@ -540,7 +552,9 @@ const char *symbol_name(struct snap *s, struct symbol_cache *c, u64 addr);
 struct io_owner bio_owner(struct snap *s, struct symbol_cache *c, const struct kbio *bio);
 /* Of a struct kiocb; HOW_DIRECT_IO when it is a synchronous call's. task 0 when it is no kiocb. */
 struct io_owner kiocb_owner(struct snap *s, struct symbol_cache *c, u64 iocb);
-/* Of an asynchronous call to a regular file, if the word points to its kiocb. False: it does not. */
+/*
+ * Of an asynchronous call to a regular file, if the word points to its kiocb. False: it does not.
+ */
 bool iocb_owner(struct snap *s, struct symbol_cache *c, u64 word, struct io_owner *ret);
 /*
  * Names the descriptor of a synchronous call as the object, and the file as the target if there is
@@ -608,8 +622,8 @@ int lock_read_owner(struct snap *s, struct klock *l);
 const char *locks_lack_owners(const struct kmem *k);
 const char *locks_lack_queues(const struct kmem *k);
 /*
- * Calls fn for each task in the queue of a lock, the first one first, until it returns other than 0,
- * which is returned. -EFAULT when the queue is torn, -E2BIG when it has no end.
+ * Calls fn for each task in the queue of a lock, the first one first, until it returns other than
+ * 0, which is returned. -EFAULT when the queue is torn, -E2BIG when it has no end.
  */
 typedef int (*lock_waiter_fn)(void *arg, u64 task, bool shared);
 int lock_walk(struct snap *s, const struct klock *l, lock_waiter_fn fn, void *arg);
@@ -622,7 +636,10 @@ int rt_lock_read_owner(struct snap *s, struct klock *l);
 int rt_lock_walk(struct snap *s, const struct klock *l, lock_waiter_fn fn, void *arg);
 
 /* --- vma_locks.c */
-/* Where the lock of a vma is, as klock.addr names it; 0 this kernel has none, or it is not readable. */
+/*
+ * Where the lock of a vma is, as klock.addr names it; 0 this kernel has none, or it is not
+ * readable.
+ */
 u64 vma_lock(struct snap *s, u64 vma);
 /* The same as those without vma_ for KLOCK_VMA. */
 int vma_lock_of_task(struct snap *s, const struct ktask *t, struct klock *ret);
@@ -641,7 +658,9 @@ bool pipe_waits_tell(struct snap *s); /* false: there are no more */
 struct walker {
 	const char *name;  /* as --check prints it */
 	const char *costs; /* what is not found without it; NULL: not told */
-	/* What this kernel does not show that it needs, a name of BTF or a symbol; NULL: nothing. */
+	/*
+	 * What this kernel does not show that it needs, a name of BTF or a symbol; NULL: nothing.
+	 */
 	const char *(*lacks)(const struct snap *s);
 	int (*walk)(struct snap *s); /* 0 or -errno */
 };

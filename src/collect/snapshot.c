@@ -92,7 +92,9 @@ static void mark_page(struct snap *s, const struct kwait *w, bool dropped)
 		p->dropped = dropped;
 }
 
-/* Waits, and their pages: who holds a page that nobody asked for would refer to what is not told. */
+/*
+ * Waits, and their pages: who holds a page that nobody asked for would refer to what is not told.
+ */
 static void drop_out_of_scope(struct snap *s)
 {
 	u32 waits = 0, pages = 0;
@@ -195,8 +197,9 @@ static void read_session(struct snap *s, struct fact *f)
 }
 
 /*
- * To attach a hook may take until every task was seen outside of the kernel, as a task that spins never
- * is: on 6.1 register_ftrace_direct() sleeps in synchronize_rcu_tasks(), which no signal ends.
+ * To attach a hook may take until every task was seen outside of the kernel, as a task that spins
+ * never is: on 6.1 register_ftrace_direct() sleeps in synchronize_rcu_tasks(), which no signal
+ * ends.
  */
 static bool may_attach(const struct snap *s)
 {

@@ -89,8 +89,9 @@ static u32 words_of_cache(const struct memory *m, const struct used *u)
 }
 
 /*
- * One reference may be known to several objects of one piece of I/O: a nfs_page and the request that
- * it went into. Where the cache tells that it is I/O, the objects of one such cache make the count.
+ * One reference may be known to several objects of one piece of I/O: a nfs_page and the request
+ * that it went into. Where the cache tells that it is I/O, the objects of one such cache make the
+ * count.
  */
 static bool is_of_best_cache(const struct memory *m, const struct used *u, u32 missing)
 {
@@ -113,8 +114,9 @@ static bool is_of_best_cache(const struct memory *m, const struct used *u, u32 m
 }
 
 /*
- * The asynchronous call that an object has the kiocb of, or what it points to the start of: a pointer
- * into the middle of another may be a list of calls that have nothing to do with each other.
+ * The asynchronous call that an object has the kiocb of, or what it points to the start of: a
+ * pointer into the middle of another may be a list of calls that have nothing to do with each
+ * other.
  */
 static bool iocb_in(struct memory *m, const struct slab_object *o, bool deeper,
 		    struct io_owner *owner)
@@ -138,9 +140,9 @@ static bool iocb_in(struct memory *m, const struct slab_object *o, bool deeper,
 }
 
 /*
- * A network filesystem has the pages of a call in a table, that in a request, and with it, or with what
- * has several requests, the kiocb: netfs_io_request.iocb, up to v6.9 cifs_aio_ctx.iocb behind a
- * cifs_writedata.
+ * A network filesystem has the pages of a call in a table, that in a request, and with it, or with
+ * what has several requests, the kiocb: netfs_io_request.iocb, up to v6.9 cifs_aio_ctx.iocb behind
+ * a cifs_writedata.
  */
 static bool find_iocb(struct objects *all, const struct slab_object *o, struct io_owner *owner)
 {

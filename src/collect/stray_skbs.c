@@ -52,7 +52,9 @@ static u64 inode_of_sock(struct snap *s, u64 sk)
 	return sock_of_inode(s, inode) == sk ? inode : 0;
 }
 
-/* A closed one has no inode that would say so: then it must be an object in use of a likely kind. */
+/*
+ * A closed one has no inode that would say so: then it must be an object in use of a likely kind.
+ */
 static bool is_sock(struct snap *s, u64 sk)
 {
 	struct slab_object o;
@@ -188,7 +190,9 @@ static bool points_to(struct snap *s, u64 file, u64 priv)
 	return false;
 }
 
-/* ", which openvpn[4711] has open, fd 5": who reads what is sent to a tun or tap device; "" none. */
+/*
+ * ", which openvpn[4711] has open, fd 5": who reads what is sent to a tun or tap device; "" none.
+ */
 static const char *tun_reader(struct snap *s, u64 dev)
 {
 	const struct kfds *f = &s->fds;

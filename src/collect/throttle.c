@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * I/O that a limit of a cgroup holds back. For io.max (block/blk-throttle.c) a block device has a list
- * of the cgroups that used it, and for each of them the policies keep something; blk-throttle lists
- * of bios, apart by the cgroup they come from. For io.cost (block/blk-iocost.c) who submits a bio
- * sleeps until his cgroup may have more of the device.
+ * I/O that a limit of a cgroup holds back. For io.max (block/blk-throttle.c) a block device has a
+ * list of the cgroups that used it, and for each of them the policies keep something; blk-throttle
+ * lists of bios, apart by the cgroup they come from. For io.cost (block/blk-iocost.c) who submits a
+ * bio sleeps until his cgroup may have more of the device.
  */
 #include <errno.h>
 

@@ -116,9 +116,9 @@ static void keep_until_eof(int fd)
 }
 
 /*
- * To take hooks away waits for a task that spins in the kernel, as attaching them does, and no signal
- * ends that. It is the end of the last process that has them which waits: a child, so that this one
- * can end.
+ * To take hooks away waits for a task that spins in the kernel, as attaching them does, and no
+ * signal ends that. It is the end of the last process that has them which waits: a child, so that
+ * this one can end.
  */
 static void leave_hooks_to_a_child(void)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Pages that leave their file while they are referenced. Up to 6.14 a truncate waits for nobody when
- * no task maps the file, and the end of an inode never does. That is told when it happens; and
+ * Pages that leave their file while they are referenced. Up to 6.14 a truncate waits for nobody
+ * when no task maps the file, and the end of an inode never does. That is told when it happens; and
  * again by each look, with who still refers to the page, until nobody does.
  */
 #include <errno.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Who unbinds a device and sleeps until no page of it is referenced. That is so where the pages of a
- * dev_pagemap keep the count of its request queue: memunmap_pages() drops the reference that each
- * page had from the start, then it waits for the queue, in whose count each page that somebody still
- * holds is one. The sleeper is in no queue for a page, but its stack names the dev_pagemap.
+ * Who unbinds a device and sleeps until no page of it is referenced. That is so where the pages of
+ * a dev_pagemap keep the count of its request queue: memunmap_pages() drops the reference that each
+ * page had from the start, then it waits for the queue, in whose count each page that somebody
+ * still holds is one. The sleeper is in no queue for a page, but its stack names the dev_pagemap.
  *
  * Later kernels wait for no page here: see effect_on() in held.c.
  */
@@ -28,7 +28,9 @@ static bool is_draining(const struct ktask *t)
 	       task_stack_has(t, "blk_mq_freeze_queue_wait") && task_stack_has(t, "memunmap_pages");
 }
 
-/* The first page of a range that is still referenced; 0 none. An idle one has no reference by now. */
+/*
+ * The first page of a range that is still referenced; 0 none. An idle one has no reference by now.
+ */
 static int first_held(struct snap *s, const struct pgmap *m, u64 *page)
 {
 	const struct kscan q = {

@@ -5,9 +5,9 @@
 #include "collect/snap.h"
 
 /*
- * The user stack of a sleeping task, unwound with elfutils from its saved registers, once in a look.
- * Takes no lock of the task and gives up after a second. Texts live as long as the snapshot. Where
- * there is no stack, ret->why_missing says why.
+ * The user stack of a sleeping task, unwound with elfutils from its saved registers, once in a
+ * look. Takes no lock of the task and gives up after a second. Texts live as long as the snapshot.
+ * Where there is no stack, ret->why_missing says why.
  */
 void ustack_read(struct snap *s, struct ktask *t, struct fact_stack *ret);
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Locks of single mappings, which page faults of files take instead of mmap_lock since 350f6bbca1de
- * ("mm: allow per-VMA locks on file-backed VMAs", v6.6). At first they are rw_semaphores, with queues
- * as any other. Since 6.15 there is but a count of readers in the vma. Who wants it for writing, with
- * mmap_lock held, marks the count and sleeps until the readers are gone, and its mm_struct names that
- * one task (__vma_enter_locked(), __vma_start_exclude_readers()).
+ * ("mm: allow per-VMA locks on file-backed VMAs", v6.6). At first they are rw_semaphores, with
+ * queues as any other. Since 6.15 there is but a count of readers in the vma. Who wants it for
+ * writing, with mmap_lock held, marks the count and sleeps until the readers are gone, and its
+ * mm_struct names that one task (__vma_enter_locked(), __vma_start_exclude_readers()).
  */
 #include <errno.h>
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Who maps the files that are waited for, or of which a page is held: the interval tree of each file's address_space
- * (i_mmap), the same on every kernel, whereas a task's own list of mappings became a tree in 6.1.
+ * Who maps the files that are waited for, or of which a page is held: the interval tree of each
+ * file's address_space (i_mmap), the same on every kernel, whereas a task's own list of mappings
+ * became a tree in 6.1.
  */
 #include <errno.h>
 #include <stdlib.h>

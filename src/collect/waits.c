@@ -8,8 +8,8 @@
  * around it is consistent, and it reads the same again afterwards.
  *
  * A waiter that was just woken is off the list, retaking the lock it had dropped to sleep. It is
- * found by its stack; and so are all where the kernel hides the table. Those who sleep for something
- * else of a DAX file are found by entry_locks.c and leases.c.
+ * found by its stack; and so are all where the kernel hides the table. Those who sleep for
+ * something else of a DAX file are found by entry_locks.c and leases.c.
  */
 #include <errno.h>
 #include <stdlib.h>

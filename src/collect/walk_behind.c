@@ -69,7 +69,9 @@ static void walk_freeze(struct snap *s, const struct kwait *w)
 		return;
 	sem = kmem_at(s->k, sb, KF_SB_WRITERS_RWSEM) +
 	      LEVEL_WRITE * s->k->field[KF_PERCPU_RWSEM].off;
-	/* until it has the lock it waits for whoever writes; afterwards nobody who writes is left */
+	/*
+	 * until it has the lock it waits for whoever writes; afterwards nobody who writes is left
+	 */
 	if (kmem_get(s->k, sem, KF_PERCPU_RWSEM_WRITER, &freezer) || !task_find(s, freezer))
 		return;
 	tell_behind(s, w, freezer, "sb_writers");

@@ -52,8 +52,8 @@ static struct hit *find_hit(const struct search *w, const struct hit *hit)
 }
 
 /*
- * A list that was freed, or a request that is over, may still name a bio that lives again elsewhere;
- * what a limit of a cgroup holds back is in that list and in no other.
+ * A list that was freed, or a request that is over, may still name a bio that lives again
+ * elsewhere; what a limit of a cgroup holds back is in that list and in no other.
  */
 static bool is_better(const struct hit *hit, const struct hit *known)
 {
@@ -248,8 +248,8 @@ static bool is_of_process(struct snap *s, const struct ktask *t, const struct fa
 }
 
 /*
- * A thread of the submitter that has submitted a bio and has not come back: it sleeps for a limit of
- * its cgroup, for a tag, for a queue that is frozen. NULL none.
+ * A thread of the submitter that has submitted a bio and has not come back: it sleeps for a limit
+ * of its cgroup, for a tag, for a queue that is frozen. NULL none.
  */
 static const struct ktask *asleep_in_submission(struct snap *s, const struct fact_hold *h)
 {

@@ -361,7 +361,9 @@ static const char *describe_handler(const struct stuck *c)
 	return text ? text : snap_text(c->s, "pipe:[%llu]", (unsigned long long)ino);
 }
 
-/* Both the page and its address: one of them alone may be left from a page that was dumped before. */
+/*
+ * Both the page and its address: one of them alone may be left from a page that was dumped before.
+ */
 static void look_at_dump(const struct stuck *c)
 {
 	struct fact_hold h = { .how = HOW_COREDUMP, .refs = 1 };

@@ -113,8 +113,8 @@ static void add_vector(struct overlap *o, const struct arch_regs *regs)
 }
 
 /*
- * Whether two words are a bio_vec {bv_page, bv_len, bv_offset} of a direct I/O that reaches into the
- * folio. Neighbouring pages share one bio_vec.
+ * Whether two words are a bio_vec {bv_page, bv_len, bv_offset} of a direct I/O that reaches into
+ * the folio. Neighbouring pages share one bio_vec.
  */
 static bool is_bio_vec_of(struct snap *s, const u64 *words, const struct kpage *p)
 {

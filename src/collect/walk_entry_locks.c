@@ -3,8 +3,8 @@
  * Who has the lock of a DAX entry. The kernel notes it nowhere. But a task that locks one walks the
  * xarray by a struct xa_state on its stack, in a function that lasts as long as the lock: so a
  * sleeper has the lock whose stack is in such a function, shows the xarray beside an index in the
- * entry, and is not itself queued for an entry. A fault first tries to map 2 MiB, which leaves words
- * of another xa_state behind; its struct vm_fault says which page it is.
+ * entry, and is not itself queued for an entry. A fault first tries to map 2 MiB, which leaves
+ * words of another xa_state behind; its struct vm_fault says which page it is.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -120,7 +120,10 @@ static struct fault_layout fault_layout(const struct snap *s)
 	return l;
 }
 
-/* The DAX file that words are a vm_fault of: the page has to be where the address is mapped. 0 none. */
+/*
+ * The DAX file that words are a vm_fault of: the page has to be where the address is mapped. 0
+ * none.
+ */
 static u64 file_of_fault(struct snap *s, const struct fault_layout *l, const u64 *fault)
 {
 	struct kget g[] = {
@@ -154,7 +157,9 @@ static u64 find_fault(struct snap *s, const struct ktask *t, u64 *inode)
 	return 0;
 }
 
-/* After dax_iomap_fault() a store to a mapping with MAP_SYNC waits until its block is on the disk. */
+/*
+ * After dax_iomap_fault() a store to a mapping with MAP_SYNC waits until its block is on the disk.
+ */
 static const char *const with_invalidate_lock[] = { "dax_iomap_pte_fault", "dax_iomap_pmd_fault",
 						    "dax_iomap_fault", "dax_finish_sync_fault",
 						    NULL };
@@ -283,7 +288,9 @@ static u64 object_of_queue(struct snap *s, u64 wqe)
 	return 0;
 }
 
-/* The thread that commits a transaction of a journal, fs/jbd2/commit.c, while it sleeps; NULL none. */
+/*
+ * The thread that commits a transaction of a journal, fs/jbd2/commit.c, while it sleeps; NULL none.
+ */
 static const struct ktask *thread_of_journal(struct snap *s, u64 journal)
 {
 	for (u32 i = 0; i < s->tasks.n; i++) {
@@ -297,8 +304,8 @@ static const struct ktask *thread_of_journal(struct snap *s, u64 journal)
 }
 
 /*
- * The thread that commits the transaction for which a task waits. NULL none. What earlier sleeps have
- * left on the stack leads to no journal.
+ * The thread that commits the transaction for which a task waits. NULL none. What earlier sleeps
+ * have left on the stack leads to no journal.
  */
 static const struct ktask *committer(struct snap *s, const struct ktask *t)
 {

@@ -42,8 +42,9 @@ static int entries_of(struct snap *s, const struct kvma *v, const struct kpage *
 }
 
 /*
- * All entries of an address space, through any of its mappings; -ENOENT when none covers it. *clone:
- * another file that shares the page, through a mapping of which an entry leads to it; 0 none.
+ * All entries of an address space, through any of its mappings; -ENOENT when none covers it.
+ * *clone: another file that shares the page, through a mapping of which an entry leads to it; 0
+ * none.
  */
 static int entries_of_mm(struct snap *s, u64 mm, const struct kpage *p, u64 *clone)
 {

@@ -5,8 +5,8 @@
  * them may have another lock, behind which there are more; and one of them may be a holder.
  *
  * First the queues of the inode locks of the waiters, of which each may be long. Who sleeps
- * uninterruptibly and is in none of them is asked for its lock, whose whole queue is then taken. Told
- * is what has to do with a waiter: locks that a task which was told has, or waits for.
+ * uninterruptibly and is in none of them is asked for its lock, whose whole queue is then taken.
+ * Told is what has to do with a waiter: locks that a task which was told has, or waits for.
  */
 #include <errno.h>
 #include <stdlib.h>

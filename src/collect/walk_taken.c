@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Holds that hooks saw being taken. They are facts of their own, also where another walker found the
- * same reference: which are one is for the model to tell.
+ * Holds that hooks saw being taken. They are facts of their own, also where another walker found
+ * the same reference: which are one is for the model to tell.
  */
 #include <errno.h>
 #include <string.h>
@@ -36,7 +36,9 @@ static struct ktask *leader_of(struct snap *s, struct ktask *t)
 	return leader ? leader : t;
 }
 
-/* A page in a queue is released by whoever reads it, and no sign of the taker's tells who that is. */
+/*
+ * A page in a queue is released by whoever reads it, and no sign of the taker's tells who that is.
+ */
 static bool is_queued(enum fact_how how)
 {
 	return how == HOW_VMSPLICE || how == HOW_SOCKET || how == HOW_ZEROCOPY;

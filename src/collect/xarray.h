@@ -16,7 +16,9 @@ typedef int (*xarray_fn)(void *arg, const u64 *entries, u32 n);
  */
 int xarray_walk(struct kmem *k, u64 xarray, u32 max_nodes, xarray_fn fn, void *arg);
 
-/* The entry at an index of a struct xarray, also one that spans it. 0 none, or it cannot be read. */
+/*
+ * The entry at an index of a struct xarray, also one that spans it. 0 none, or it cannot be read.
+ */
 u64 xarray_load(struct kmem *k, u64 xarray, u64 index);
 
 bool xarray_available(const struct kmem *k);

@@ -58,7 +58,9 @@ static const char *sigkill_useless(const struct wfg_task *task)
 	return why || task->t.state != 'D' ? why : "sleeps in state D";
 }
 
-/* Ptrace does not stall while it has a page, and no virtual machine was ever ended because of one. */
+/*
+ * Ptrace does not stall while it has a page, and no virtual machine was ever ended because of one.
+ */
 static const char *proof_of_end(enum fact_how how)
 {
 	switch (how) {
@@ -134,7 +136,9 @@ static s64 collect_mappers(const struct wfg_page *page, struct processes *p)
 	return refs;
 }
 
-/* Whether SIGTERM would end every one of them: ending only some frees nothing. Notes say who not. */
+/*
+ * Whether SIGTERM would end every one of them: ending only some frees nothing. Notes say who not.
+ */
 static bool all_end(struct verdict *v, const struct processes *p)
 {
 	bool all = p->n && !p->failed;

@@ -107,7 +107,10 @@ static s64 same_refs(const struct wfg_page *page, u32 i,
 	return refs;
 }
 
-/* References of all that waits for the target of hold i; 0 when an earlier hold has the same target. */
+/*
+ * References of all that waits for the target of hold i; 0 when an earlier hold has the same
+ * target.
+ */
 static s64 target_refs(const struct wfg_page *page, u32 i)
 {
 	return needs_device(page->holds[i]) ? same_refs(page, i, same_target) : 0;

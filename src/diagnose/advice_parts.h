@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What the files about holders share: advice_holder.c picks, advice_unread.c, advice_sent.c,
- * advice_io.c and advice_end.c advise. refs: references that go together when the advice is followed.
+ * advice_io.c and advice_end.c advise. refs: references that go together when the advice is
+ * followed.
  */
 #ifndef DIAGNOSE_ADVICE_PARTS_H
 #define DIAGNOSE_ADVICE_PARTS_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Churn: while the waiter sleeps it lets go of the lock that keeps page faults out, so a workload that
- * goes on may take references of further pages, and each one that goes only leads to the next.
+ * Churn: while the waiter sleeps it lets go of the lock that keeps page faults out, so a workload
+ * that goes on may take references of further pages, and each one that goes only leads to the next.
  */
 #include "diagnose/phrase.h"
 #include "diagnose/verdict.h"

@@ -129,8 +129,8 @@ static const struct finding *find_first(const struct finding *f)
 }
 
 /*
- * Most tasks of a circle see the same circle, but for where it starts. The findings are in the order
- * of the waits.
+ * Most tasks of a circle see the same circle, but for where it starts. The findings are in the
+ * order of the waits.
  */
 static void find_same_cycles(struct findings *all)
 {

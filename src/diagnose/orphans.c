@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * UNPROTECTED_FREE, seen afterwards: pages that are referenced and belong to no file any more. Up to
- * 6.14 a truncate waits for nobody when no task maps the file, and the inode's end never does; on
- * any kernel, invalidation drops clean pages without looking at their references.
+ * UNPROTECTED_FREE, seen afterwards: pages that are referenced and belong to no file any more. Up
+ * to 6.14 a truncate waits for nobody when no task maps the file, and the inode's end never does;
+ * on any kernel, invalidation drops clean pages without looking at their references.
  */
 #include <errno.h>
 

@@ -34,7 +34,9 @@ void phrase_wait(struct strbuf *sb, const struct wfg_wait *wait);
 /* "taken by feeder[4181]"; of another thread than the first with that. Its taker must be known. */
 void phrase_taker(struct strbuf *sb, const struct fact_hold *hold);
 
-/* The end of a wait as a clause: "truncate by segtrim[20911] of /pmem1/x ended after 2.1s to 3.1s" */
+/*
+ * The end of a wait as a clause: "truncate by segtrim[20911] of /pmem1/x ended after 2.1s to 3.1s"
+ */
 void phrase_end(struct strbuf *sb, const struct fact_end *end);
 /* "truncate by rm[12] freed page 0x5 of /pmem1/x under a live reference" */
 void phrase_freed(struct strbuf *sb, const struct fact_freed *f);

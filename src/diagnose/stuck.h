@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Which tasks cannot go on unless something from outside happens, and the circles in which they wait
- * for each other. Everything that a task may wait for here is one of two things: all of several
- * holds of a page have to go, or who has a lock has to give it back.
+ * Which tasks cannot go on unless something from outside happens, and the circles in which they
+ * wait for each other. Everything that a task may wait for here is one of two things: all of
+ * several holds of a page have to go, or who has a lock has to give it back.
  */
 #ifndef DIAGNOSE_STUCK_H
 #define DIAGNOSE_STUCK_H

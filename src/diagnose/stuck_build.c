@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* The graph that stuck.c works on: a node for each task, an edge for each one that may free another. */
+/*
+ * The graph that stuck.c works on: a node for each task, an edge for each one that may free
+ * another.
+ */
 #include <errno.h>
 #include <stdlib.h>
 

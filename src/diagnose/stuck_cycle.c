@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The shortest way from a task that is stuck, over others that are, back to itself. Most are in no
- * circle but behind one: these are sorted out first, so that nobody looks for a way that is not there.
+ * circle but behind one: these are sorted out first, so that nobody looks for a way that is not
+ * there.
  */
 #include <errno.h>
 #include <stdlib.h>

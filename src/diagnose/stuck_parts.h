@@ -70,7 +70,10 @@ bool hold_stuck(const struct stuck *s, const struct wfg_hold *h);
 /* Whether the lock is with tasks that are stuck now. */
 bool lock_stuck(const struct stuck *s, const struct wfg_queued *q);
 
-/* stuck_build.c: the nodes, processes and edges; whoever sleeps for something is stuck. 0 or -ENOMEM. */
+/*
+ * stuck_build.c: the nodes, processes and edges; whoever sleeps for something is stuck. 0 or
+ * -ENOMEM.
+ */
 int stuck_build(struct stuck *s);
 
 /* stuck_cycle.c: finds out who can be in a circle, once it is known who is stuck. */

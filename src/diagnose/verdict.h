@@ -80,7 +80,9 @@ void note_churn(struct verdict *v);
 /* Sentences for the impact. */
 void explain_impact(struct verdict *v);
 
-/* Data in a pipe or a socket that waits to be read: reading it, or the last close, ends the hold. */
+/*
+ * Data in a pipe or a socket that waits to be read: reading it, or the last close, ends the hold.
+ */
 bool hold_is_unread(const struct wfg_hold *h);
 
 /* For such a hold: the pipe or socket to be read, "pipe:[4711]"; NULL unknown. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Looks in a child process, so that whoever asks never waits: not for a look that takes long, and not
- * for one that hangs with the machine, or with the disk that a recording is on.
+ * Looks in a child process, so that whoever asks never waits: not for a look that takes long, and
+ * not for one that hangs with the machine, or with the disk that a recording is on.
  */
 #ifndef LIVE_FEED_H
 #define LIVE_FEED_H
@@ -43,8 +43,8 @@ bool feed_is_busy(const struct feed *f);
 int feed_read(struct feed *f, struct feed_answer *ret);
 
 /*
- * Lets the child end its recording, for two seconds at most. 0 with what is wrong with it in trouble
- * ("" nothing), or -ETIMEDOUT, or another -errno.
+ * Lets the child end its recording, for two seconds at most. 0 with what is wrong with it in
+ * trouble ("" nothing), or -ETIMEDOUT, or another -errno.
  */
 int feed_finish(struct feed *f, char *trouble, size_t len);
 

@@ -111,7 +111,9 @@ static void note_silence(struct live *p, u64 now)
 				p->top.feed.silent_ns < ATTACH_NS;
 }
 
-/* Milliseconds to sleep: to the next look, and a second at most where a clock on the screen runs. */
+/*
+ * Milliseconds to sleep: to the next look, and a second at most where a clock on the screen runs.
+ */
 static int sleep_ms(const struct live *p, u64 now)
 {
 	u64 until = is_over(p) || feed_is_busy(p->feed) ? now + NSEC_PER_SEC : p->due_ns;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* One look after the other, as packed facts: at this machine, at an image, or out of a recording. */
+/*
+ * One look after the other, as packed facts: at this machine, at an image, or out of a recording.
+ */
 #ifndef LIVE_LOOKS_H
 #define LIVE_LOOKS_H
 
@@ -22,8 +24,8 @@ struct looks;
 struct looks *looks_open(const struct looks_opts *opts, struct refusal *why);
 
 /*
- * Appends the facts of the next look, with the waits that ended since the one before, to facts. 1, or
- * 0 at the end of a recording, or -1 with *why filled: this look is lost, the next may succeed.
+ * Appends the facts of the next look, with the waits that ended since the one before, to facts. 1,
+ * or 0 at the end of a recording, or -1 with *why filled: this look is lost, the next may succeed.
  */
 int looks_next(struct looks *l, struct strbuf *facts, struct refusal *why);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A walker finds who has a reference now; hooks saw who took it, when and where. Both are facts, and
- * often of one reference: then the walker's hold stays and learns from the other. A taker whose
+ * A walker finds who has a reference now; hooks saw who took it, when and where. Both are facts,
+ * and often of one reference: then the walker's hold stays and learns from the other. A taker whose
  * reference no walker found stays as a hold of its own, as far as the page has references that
  * nobody else explains; against what is only likely it is in the right.
  */

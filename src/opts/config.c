@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The configuration file: settings of the live view, one on a line, by the long names of options. What
- * is wrong in it is told and left out: a typing error must not keep anybody from looking at a hang.
+ * The configuration file: settings of the live view, one on a line, by the long names of options.
+ * What is wrong in it is told and left out: a typing error must not keep anybody from looking at a
+ * hang.
  */
 #include "opts/parts.h"
 
@@ -38,8 +39,8 @@ static void name_candidates(struct candidates *c)
 }
 
 /*
- * The first that there is: a byte with its number, and its text. In a child: a home directory may be on
- * what hangs.
+ * The first that there is: a byte with its number, and its text. In a child: a home directory may
+ * be on what hangs.
  */
 static ssize_t read_first(void *arg, void *buf, size_t len)
 {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* What filters may say; and filters that are typed into the live view, in the words of the command line. */
+/*
+ * What filters may say; and filters that are typed into the live view, in the words of the command
+ * line.
+ */
 #include "opts/parts.h"
 
 #include <errno.h>

@@ -104,8 +104,8 @@ enum opt_kind {
 };
 
 /*
- * One option: getopt, --help, completion, and what becomes of its argument come from it, and the manual's OPTIONS
- * are tested against it.
+ * One option: getopt, --help, completion, and what becomes of its argument come from it, and the
+ * manual's OPTIONS are tested against it.
  */
 struct opt_def {
 	char letter;      /* short option; 0 none */
@@ -132,9 +132,9 @@ extern const struct opt_def opt_table[];
 enum { OPTS_RUN = -1 };
 
 /*
- * Fills o from the command line of a program; argv is permuted. Returns OPTS_RUN, or the exit status
- * when there is nothing left to do: 0 after --help and --version, 1 after a usage error. Errors have
- * been printed then.
+ * Fills o from the command line of a program; argv is permuted. Returns OPTS_RUN, or the exit
+ * status when there is nothing left to do: 0 after --help and --version, 1 after a usage error.
+ * Errors have been printed then.
  */
 int opts_parse(struct opts *o, enum program program, int argc, char **argv);
 

@@ -22,7 +22,10 @@ void opt_getopt_args(struct getopt_args *g, enum program program);
 /* The option that getopt_long() found; NULL none. */
 const struct opt_def *opt_of(enum program program, int key);
 
-/* Its argument as what it is in o; NULL when none was given. 0, or -EINVAL with the reason in error. */
+/*
+ * Its argument as what it is in o; NULL when none was given. 0, or -EINVAL with the reason in
+ * error.
+ */
 int opt_take(struct opts *o, const struct opt_def *d, const char *arg, char *error, size_t len);
 
 /* The same for a filter. */

@@ -6,9 +6,9 @@
 #include <daxtop/types.h>
 
 /*
- * Nanoseconds of "250ms", "1.5s", "10min", "2h": a decimal number and one of us, ms, s, min, h, d. A
- * number without a unit is refused: top's -d counts seconds, perf's milliseconds. false when it is
- * no time, is 0 or is longer than 292 years.
+ * Nanoseconds of "250ms", "1.5s", "10min", "2h": a decimal number and one of us, ms, s, min, h, d.
+ * A number without a unit is refused: top's -d counts seconds, perf's milliseconds. false when it
+ * is no time, is 0 or is longer than 292 years.
  */
 bool quantity_time(const char *text, u64 *ns);
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* How long waits lasted that are over, for each operation; how long pages have been held, by how. */
+/*
+ * How long waits lasted that are over, for each operation; how long pages have been held, by how.
+ */
 #include "view/hist.h"
 
 #include <daxtop/view.h>

@@ -2,8 +2,8 @@
 /*
  * usage: frame
  *
- * What a frame of daxtop with 1,000 rows costs. Prints the median time to draw one of 200x60 and the
- * median time to take in a look, in microseconds.
+ * What a frame of daxtop with 1,000 rows costs. Prints the median time to draw one of 200x60 and
+ * the median time to take in a look, in microseconds.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,9 +4,9 @@
  *
  * usage: gup WAY TURNS [FILE]
  * WAY is vmsplice (one page into a pipe and out of it), direct (a page written to /dev/ram0 with
- * O_DIRECT), direct16 (16 pages in one write) or process_vm (a page read by process_vm_readv(2)). The
- * pages are of FILE, or anonymous. Prints nanoseconds for a turn, the least of three rounds; in a guest
- * that counts instructions that is instructions.
+ * O_DIRECT), direct16 (16 pages in one write) or process_vm (a page read by process_vm_readv(2)).
+ * The pages are of FILE, or anonymous. Prints nanoseconds for a turn, the least of three rounds; in
+ * a guest that counts instructions that is instructions.
  */
 #include <fcntl.h>
 #include <stdio.h>

@@ -160,7 +160,9 @@ static inline void assert_hold_honest(const struct look *l, struct kmem *k,
 				      size_t n)
 {
 	const struct fact *page = look_fact(l, FACT_PAGE, h->page);
-	/* what nobody has open, what the kernel alone has, and a bio that nobody knows whose it is */
+	/*
+	 * what nobody has open, what the kernel alone has, and a bio that nobody knows whose it is
+	 */
 	bool shown = !h->nr_releasers && h->how != HOW_VMSPLICE;
 
 	assert_true(page || (h->lock && is_waited_for(l, h->lock)));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A made-up hang: one waiter, one file, one page, on a kernel that is idle at 1. A test changes what
- * it is about, adds holds and other facts, and calls scene_diagnose(). Every failure ends the test.
+ * A made-up hang: one waiter, one file, one page, on a kernel that is idle at 1. A test changes
+ * what it is about, adds holds and other facts, and calls scene_diagnose(). Every failure ends the
+ * test.
  */
 #ifndef DAXTOP_TESTS_BUILD_GRAPH_H
 #define DAXTOP_TESTS_BUILD_GRAPH_H

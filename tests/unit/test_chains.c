@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Damage to what leads to a reference, for each mechanism of which there is an image: every word that
- * is the busy page's address, every pointer into the object that it is in, and so on backwards. Each
- * of them is broken in every way that a walker may meet. Each look must end, soon, and name nobody
- * exact whom the memory does not show; and without the page's address nobody may be exact.
+ * Damage to what leads to a reference, for each mechanism of which there is an image: every word
+ * that is the busy page's address, every pointer into the object that it is in, and so on
+ * backwards. Each of them is broken in every way that a walker may meet. Each look must end, soon,
+ * and name nobody exact whom the memory does not show; and without the page's address nobody may be
+ * exact.
  */
 #include <fnmatch.h>
 #include <setjmp.h>

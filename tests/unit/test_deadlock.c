@@ -510,7 +510,9 @@ static void a_fault_whose_server_reads_the_file(void **state)
 	assert_report(t, "deadlock_fault_server");
 }
 
-/* The fault needs memory and evicts another file, of which 2 keeps a page; 2 reads the first file. */
+/*
+ * The fault needs memory and evicts another file, of which 2 keeps a page; 2 reads the first file.
+ */
 static void fault_that_evicts(struct tangle *t, enum fact_on on, enum fact_confidence of_lock,
 			      enum fact_confidence of_page)
 {

@@ -220,7 +220,9 @@ static void traffic_frees_packets_of_a_cpu(void **state)
 	assert_advice(scene_diagnose(s), "taskset -c 3 ping -c 1 127.0.0.1", "advice-deferred");
 }
 
-/* The waiter has the socket that would receive its own pipe: no pending close, no deadlock proof. */
+/*
+ * The waiter has the socket that would receive its own pipe: no pending close, no deadlock proof.
+ */
 static void a_pipe_in_flight_is_no_pending_close(void **state)
 {
 	struct scene *s = *state;
@@ -1200,7 +1202,9 @@ static void a_stopped_holder_must_go_on_to_end(void **state)
 	assert_advice(scene_diagnose(s), "kill 31802; kill -CONT 31802", "advice-stopped");
 }
 
-/* Only an io_uring keeps the pipe: no descriptor by which it could be drained, but a task to end. */
+/*
+ * Only an io_uring keeps the pipe: no descriptor by which it could be drained, but a task to end.
+ */
 static void a_pipe_registered_with_an_io_uring(void **state)
 {
 	struct scene *s = *state;

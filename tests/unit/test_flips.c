@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Random damage to every image: lines of the file that are missing, and bits of kernel memory and
- * of task records that are wrong. The seeds are fixed, so that a failure is the same every time; other
- * ones are tried with FLIPS_SEED=N. No look may crash or go on for ever, and no exact hold may be
- * made up.
+ * of task records that are wrong. The seeds are fixed, so that a failure is the same every time;
+ * other ones are tried with FLIPS_SEED=N. No look may crash or go on for ever, and no exact hold
+ * may be made up.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -213,8 +213,8 @@ static void queue_up(struct machine *m, u64 lock, u32 list_off, u32 n)
 }
 
 /*
- * PREEMPT_RT: the same tasks sleep for a rt_mutex, in a tree whose root is the second one. calls[i]:
- * where task i called the lock.
+ * PREEMPT_RT: the same tasks sleep for a rt_mutex, in a tree whose root is the second one.
+ * calls[i]: where task i called the lock.
  */
 static void grow_tree(struct machine *m, u64 rtmutex, u32 n, const u64 *calls)
 {

@@ -109,7 +109,9 @@ static void two_takers_and_no_release(void **state)
 	assert_claim(&c[0], CONF_LIKELY, 1);
 }
 
-/* Whose reference was dropped nobody knows: only who took more than are gone has one for certain. */
+/*
+ * Whose reference was dropped nobody knows: only who took more than are gone has one for certain.
+ */
 static void two_takers_and_a_release(void **state)
 {
 	struct pin_entry e = make_entry(1, 2, 1);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The live view: frames against screens/NAME.txt, and what each key does. Every look goes through a
- * recording before it is shown. GOLDEN_UPDATE=1 writes the files anew: read the difference before it is
- * committed.
+ * recording before it is shown. GOLDEN_UPDATE=1 writes the files anew: read the difference before
+ * it is committed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -259,7 +259,10 @@ static void sizes(void **state)
 	assert_screen(st, "vmsplice_20x5", 20, 5);
 }
 
-/* Nothing is drawn outside of any size, which ASan sees, and the verdict is on each that can hold it. */
+/*
+ * Nothing is drawn outside of any size, which ASan sees, and the verdict is on each that can hold
+ * it.
+ */
 static void every_size(void **state)
 {
 	struct stage *st = *state;

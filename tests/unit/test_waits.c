@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Waits for the lock of a DAX entry and for a lease: from facts to verdicts, reports and exit status. */
+/*
+ * Waits for the lock of a DAX entry and for a lease: from facts to verdicts, reports and exit
+ * status.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -254,7 +257,10 @@ static void layout_of_a_client(void **state)
 	assert_report(s, "layout");
 }
 
-/* Its directory is not mounted here, or could not be read: there is no command that is known to be right. */
+/*
+ * Its directory is not mounted here, or could not be read: there is no command that is known to be
+ * right.
+ */
 static void layout_of_an_unknown_client(void **state)
 {
 	static const char *const dirs[] = { NULL, "/mnt/a b/clients/3" };

@@ -63,7 +63,10 @@ void canvas_row(struct canvas *c, u16 y, enum attr attr);
 /* A row of dashes with a title in it. */
 void canvas_rule(struct canvas *c, u16 y, const char *title);
 
-/* Prints what is not blank at the end of rows and of the canvas; with escape sequences for attributes if colour is set. */
+/*
+ * Prints what is not blank at the end of rows and of the canvas; with escape sequences for
+ * attributes if colour is set.
+ */
 void canvas_print(FILE *out, const struct canvas *c, bool color);
 
 #endif

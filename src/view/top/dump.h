@@ -6,8 +6,8 @@
 
 /*
  * Writes what is shown to two new files in the current directory, mode 0600, as daxtrace's report
- * and as its JSON, and tells their names or what went wrong as a message. Takes two seconds at most,
- * even where the directory's filesystem hangs.
+ * and as its JSON, and tells their names or what went wrong as a message. Takes two seconds at
+ * most, even where the directory's filesystem hangs.
  */
 void dump_shown(struct top *t);
 

@@ -29,7 +29,9 @@ struct history {
 /* Starts empty, with bounds. */
 void history_init(struct history *h, u32 max_looks, size_t max_bytes);
 
-/* Copies a look; its number is then next - 1. One that is larger than all is kept alone. 0, -ENOMEM */
+/*
+ * Copies a look; its number is then next - 1. One that is larger than all is kept alone. 0, -ENOMEM
+ */
 int history_add(struct history *h, const char *facts, size_t len, u64 waits);
 
 /* NULL when it is not kept (any more). */

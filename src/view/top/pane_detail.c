@@ -186,8 +186,8 @@ static u32 advice_height(struct top *t, const struct finding *f)
 }
 
 /*
- * What helps comes first when there is not room for all: with what it does in full if that fits, for
- * who has to choose. Stacks are for the rows that are left.
+ * What helps comes first when there is not room for all: with what it does in full if that fits,
+ * for who has to choose. Stacks are for the rows that are left.
  */
 static void fill_short(struct top *t, const struct wfg_wait *w, const struct finding *f, u16 h)
 {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* The verdicts: the worst one in full, one row for each of the others. Last to go on a small screen. */
+/*
+ * The verdicts: the worst one in full, one row for each of the others. Last to go on a small
+ * screen.
+ */
 #include "view/report.h"
 #include "view/top/pane.h"
 

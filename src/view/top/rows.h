@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The tree of waits, flat: a wait, below it the holds of its page, below these who can release them. */
+/*
+ * The tree of waits, flat: a wait, below it the holds of its page, below these who can release
+ * them.
+ */
 #ifndef VIEW_TOP_ROWS_H
 #define VIEW_TOP_ROWS_H
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The terminal. One at a time; whatever ends the process but SIGKILL, the terminal is left as it was.
- * Signals are the caller's: those that ncurses wants to catch must be blocked before screen_open().
+ * The terminal. One at a time; whatever ends the process but SIGKILL, the terminal is left as it
+ * was. Signals are the caller's: those that ncurses wants to catch must be blocked before
+ * screen_open().
  */
 #ifndef VIEW_TOP_SCREEN_H
 #define VIEW_TOP_SCREEN_H

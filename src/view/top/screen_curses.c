@@ -44,7 +44,9 @@ static void restore_and_die(int signo)
 
 	(void)written;
 	tcsetattr(STDIN_FILENO, TCSANOW, &screen.saved);
-	/* SA_RESETHAND has made the default action the handler: the core dump and its status stay */
+	/*
+	 * SA_RESETHAND has made the default action the handler: the core dump and its status stay
+	 */
 	raise(signo);
 }
 

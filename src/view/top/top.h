@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The live view without a terminal: looks and keys go in, frames come out on a canvas. No I/O and no
- * clock of its own, so that every screen is tested as text.
+ * The live view without a terminal: looks and keys go in, frames come out on a canvas. No I/O and
+ * no clock of its own, so that every screen is tested as text.
  */
 #ifndef VIEW_TOP_TOP_H
 #define VIEW_TOP_TOP_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Holds one page of a DAX file by a core dump into a pipe that nobody reads. The page is mapped many
- * times over, so it is the one that is being dumped wherever the pipe happens to be full.
+ * Holds one page of a DAX file by a core dump into a pipe that nobody reads. The page is mapped
+ * many times over, so it is the one that is being dumped wherever the pipe happens to be full.
  *
  * usage: hold_core FILE INDEX         says READY once the dump is stuck
  *        hold_core --handler          is what the kernel starts: reads nothing until it gets a

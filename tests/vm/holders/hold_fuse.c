@@ -4,12 +4,11 @@
  * answer. The server is a process of its own, without libfuse.
  *
  * usage: hold_fuse [--interrupt] pwrite|pread|aio|loop FILE INDEX DIRECTORY
- * Mounts on DIRECTORY. --interrupt: the call is interrupted by a signal, of which the server is told
- * but does not read it. pread opens the file without FOPEN_DIRECT_IO: then the call sleeps in state D.
- * loop reads from a loop device over such a file.
- * Says READY once the server has the request; "answer" on standard input lets
- * the server answer it, then it says DONE with what the call returned. "read" lets it read FILE first,
- * "truncate" truncate it.
+ * Mounts on DIRECTORY. --interrupt: the call is interrupted by a signal, of which the server is
+ * told but does not read it. pread opens the file without FOPEN_DIRECT_IO: then the call sleeps in
+ * state D. loop reads from a loop device over such a file. Says READY once the server has the
+ * request; "answer" on standard input lets the server answer it, then it says DONE with what the
+ * call returned. "read" lets it read FILE first, "truncate" truncate it.
  */
 #define _GNU_SOURCE
 #include "common.h"
@@ -195,7 +194,9 @@ static void ignore(int signo)
 	(void)signo;
 }
 
-/* Its state tells when the call has heard of the signal: only another one that kills wakes it then. */
+/*
+ * Its state tells when the call has heard of the signal: only another one that kills wakes it then.
+ */
 static void interrupt(pthread_t thread, pid_t tid)
 {
 	struct sigaction action = { .sa_handler = ignore };

@@ -5,8 +5,8 @@
  *   drop            unmap the file
  *
  * usage: hold_map [--read|--untouched|--sync|--thread] FILE
- * --read only loads from the pages, --untouched leaves them alone; so does --sync, with MAP_SYNC. --thread: the thread group's leader
- * exits, and another thread goes on.
+ * --read only loads from the pages, --untouched leaves them alone; so does --sync, with MAP_SYNC.
+ * --thread: the thread group's leader exits, and another thread goes on.
  */
 #include "common.h"
 

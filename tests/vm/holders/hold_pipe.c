@@ -185,7 +185,9 @@ static void wait_for_own_page(const struct options *opt, const struct dax_map *m
 		return;
 	}
 	need(!unlink(opt->path), "unlink");
-	/* On exit files are closed by rising number but put in reverse: the DAX file comes first. */
+	/*
+	 * On exit files are closed by rising number but put in reverse: the DAX file comes first.
+	 */
 	if (!strcmp(opt->then, "unlink-exit"))
 		_exit(0);
 	close(map->fd);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Holds pages of a DAX file that another process maps, by process_vm_readv(2) or process_vm_writev(2)
- * whose local buffer is a userfaultfd page that nobody serves.
+ * Holds pages of a DAX file that another process maps, by process_vm_readv(2) or
+ * process_vm_writev(2) whose local buffer is a userfaultfd page that nobody serves.
  *
  * usage: hold_process_vm readv|writev|mem FILE INDEX PAGES
- * The pages are INDEX to INDEX + PAGES - 1, in one iovec. With mem it reads /proc/PID/mem instead, which
- * holds nothing. Says READY once the call waits for its own
- * buffer, and names the process that maps the file: it is innocent.
+ * The pages are INDEX to INDEX + PAGES - 1, in one iovec. With mem it reads /proc/PID/mem instead,
+ * which holds nothing. Says READY once the call waits for its own buffer, and names the process
+ * that maps the file: it is innocent.
  */
 #define _GNU_SOURCE
 #include "common.h"

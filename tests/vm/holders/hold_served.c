@@ -5,12 +5,12 @@
  *
  * usage: hold_served nbd|nbd-tcp|ublk FILE [INDEX]
  * nbd: over a UNIX socket. The kernel's module has to be there. Says READY once the server has the
- * request, with its pid. Then it takes one line: "answer" lets the server answer, "read" lets it read
- * FILE first, "truncate" truncate it. Says DONE with what the write returned.
+ * request, with its pid. Then it takes one line: "answer" lets the server answer, "read" lets it
+ * read FILE first, "truncate" truncate it. Says DONE with what the write returned.
  *
- * Without INDEX nothing is held, and the device is a disk that somebody else may use. Its server does
- * not answer the next write after the line "stall"; FILE may come to be until then. The line "kept"
- * waits until there is such a write. Both are answered with OK.
+ * Without INDEX nothing is held, and the device is a disk that somebody else may use. Its server
+ * does not answer the next write after the line "stall"; FILE may come to be until then. The line
+ * "kept" waits until there is such a write. Both are answered with OK.
  */
 #define _GNU_SOURCE
 #include "common.h"
@@ -38,7 +38,10 @@
 
 enum { SIZE = 16 << 20, REQUEST_MAX = 1 << 17, SECTOR_SHIFT = 9, PAGE_SHIFT = 12 };
 
-/* Encoded as ioctls are, which headers know since v6.4 and which every kernel takes that is built so. */
+/*
+ * Encoded as ioctls are, which headers know since v6.4 and which every kernel takes that is built
+ * so.
+ */
 #define CTRL_CMD(nr) _IOWR('u', nr, struct ublksrv_ctrl_cmd)
 #define IO_CMD(nr)   _IOWR('u', nr, struct ublksrv_io_cmd)
 

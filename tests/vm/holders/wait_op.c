@@ -8,8 +8,9 @@
  *   --block-all     block every signal
  *
  * Says READY before the call and DONE with its result and errno after it. The operations that take
- * a range work on the second and third page of the file, madvise on these in a mapping; reflink, dedupe
- * and exchange on all of PATH, with SOURCE as the other file; read and write queue behind a waiter.
+ * a range work on the second and third page of the file, madvise on these in a mapping; reflink,
+ * dedupe and exchange on all of PATH, with SOURCE as the other file; read and write queue behind a
+ * waiter.
  */
 #define _GNU_SOURCE
 #include "common.h"
